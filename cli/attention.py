@@ -1,0 +1,126 @@
+"""`vitscope attention`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from vitscope.cli.console import progress_bar, result_json, table, talk
+from vitscope.cli.subjects import data_of, find_checkpoint, find_images, parse_indices
+from vitscope.errors import UsageError
+
+if TYPE_CHECKING:
+    from vitscope.inference.classifier import Classifier
+    from vitscope.report.attention import Subject
+
+__all__ = ["attention"]
+
+
+def attention(
+    images: Annotated[
+        list[str] | None, typer.Argument(help="Image files, folders or glob patterns.", show_default=False)
+    ] = None,
+    rollout: Annotated[
+        bool, typer.Option("--rollout", help="Attention through all layers (the default).")
+    ] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The class token's attention, a panel a head.")] = False,
+    layer: Annotated[
+        int | None,
+        typer.Option("--layer", help="Of --raw: 0 is the first, -1 the last.", show_default="the last"),
+    ] = None,
+    index: Annotated[
+        str | None, typer.Option("--index", help="Images of the checkpoint's own data, like 0-7 or 3,5.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", help="$VITSCOPE_CHECKPOINT, ./best.pth or the newest run's otherwise."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder to write; beside the checkpoint by default.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    split: Annotated[
+        Literal["train", "validation", "test"],
+        typer.Option("--split", help="Of --index: which part of the data.", rich_help_panel="Data"),
+    ] = "test",
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="Of --index: other data, a name or a folder.", rich_help_panel="Data"),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what lies in --out.", rich_help_panel="Output")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Say nothing on stderr.", rich_help_panel="Output")
+    ] = False,
+) -> None:
+    """Show what a transformer attends to: the picture, the map, and both over each other.
+
+    Example: vitscope attention --rollout img.png
+    """
+    if rollout and raw:
+        raise UsageError("--rollout and --raw cannot be given together")
+    if layer is not None and not raw:
+        raise UsageError("--layer is for --raw: rollout goes through all layers")
+    if not images and index is None:
+        raise UsageError(
+            "there is no image to look at",
+            hint="name image files, or --index 0-7 for the checkpoint's own data",
+        )
+    if overwrite and out is None:
+        raise UsageError("--overwrite needs --out", hint="without --out, a new folder is made each time")
+    method: Literal["raw", "rollout"] = "raw" if raw else "rollout"
+    files = find_images(images or ())
+    path = find_checkpoint(checkpoint, quiet=quiet)
+    from vitscope.inference.classifier import load
+    from vitscope.paths import check_output, fresh_path
+    from vitscope.report.attention import report_attention
+
+    if out is not None:
+        check_output(out, overwrite=overwrite)
+    model = load(path, device=device)
+    subjects = _from_files(files) + ([] if index is None else _from_data(model, index, data, split))
+    folder = out if out is not None else fresh_path(path.parent / f"attention-{method}")
+    with progress_bar("drawing", len(subjects), quiet=quiet) as progress:
+        report = report_attention(
+            model,
+            subjects,
+            folder,
+            method=method,
+            layer=-1 if layer is None else layer,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if json:
+        result_json({"folder": str(report.folder), "checkpoint": str(path), "images": list(report.rows)})
+        return
+    rows = [(row["name"], row["predicted"], f"{row['confidence']:.1%}", row["figure"]) for row in report.rows]
+    table([("image", "predicted", "confidence", "figure"), *rows])
+    talk(f"written to {report.folder}, PDF and PNG, and the maps as heatmaps.npz", quiet=quiet)
+
+
+def _from_files(files: list[Path]) -> list[Subject]:
+    """Return the files as subjects, once each of them says that it is an image."""
+    from vitscope.data.images import probe_image, read_image
+    from vitscope.report.attention import Subject
+
+    for file in files:
+        probe_image(file)
+    return [Subject(str(file), partial(read_image, file)) for file in files]
+
+
+def _from_data(
+    model: Classifier, index: str, data: str | None, split: Literal["train", "validation", "test"]
+) -> list[Subject]:
+    from vitscope.data.sources import load_split
+    from vitscope.report.attention import Subject
+
+    source = load_split(data_of(model, data), split)
+    chosen = parse_indices(index, len(source))
+    return [Subject(f"{source.name}-{split}-{number}", partial(source.image, number)) for number in chosen]

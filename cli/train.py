@@ -1,0 +1,127 @@
+"""`vitscope train`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vitscope.cli.console import result, result_json, talk
+from vitscope.errors import UsageError
+
+if TYPE_CHECKING:
+    from vitscope.trainers.settings import Settings
+    from vitscope.trainers.training import Observer, RunResult
+
+__all__ = ["train"]
+
+
+def train(
+    preset: Annotated[
+        str | None,
+        typer.Argument(
+            help="A preset: digits, vit-micro, vit-tiny, hybrid, resnet18.", show_default="digits"
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings in a YAML file, such as a run's config.yaml.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="digits, cifar10, cifar100, fashion-mnist, or a folder of images."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="How many epochs.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting, like optimizer.lr=5e-4."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="The seed of everything random.")] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The run folder; a new one below runs/ by default.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was stopped.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a run in --out.", rich_help_panel="Output")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Say nothing on stderr.", rich_help_panel="Output")
+    ] = False,
+) -> None:
+    """Train a classifier; without arguments, a small vision transformer on the embedded digits.
+
+    Example: vitscope train vit-tiny --data cifar10 --set optimizer.lr=5e-4 --epochs 50
+    """
+    given = {
+        "preset": preset,
+        "--data": data,
+        "--epochs": epochs,
+        "--set": settings,
+        "--seed": seed,
+        "--out": out,
+    }
+    if resume is not None:
+        _check_resume(resume, config, [name for name, value in given.items() if value is not None])
+        from vitscope.trainers.training import resume as go_on
+
+        answer = go_on(resume, device=device, observer=_observer(quiet=quiet))
+    else:
+        chosen = _settings(preset, config, settings or [], {"data": data, "epochs": epochs, "seed": seed})
+        from vitscope.trainers.training import train as begin
+
+        answer = begin(chosen, out=out, device=device, overwrite=overwrite, observer=_observer(quiet=quiet))
+    _report(answer, as_json=json)
+
+
+def _check_resume(run: Path, config: Path | None, others: list[str]) -> None:
+    if others:
+        raise UsageError(f"a resumed run keeps its settings, so {others[0]} cannot be given with --resume")
+    if config is not None and config.resolve() != (run / "config.yaml").resolve():
+        raise UsageError("a resumed run keeps its settings, so --config can only be its own config.yaml")
+
+
+def _settings(
+    preset: str | None, config: Path | None, assignments: list[str], flags: dict[str, Any]
+) -> Settings:
+    """Put together preset or file, flags, and `--set`, each over the one before."""
+    from vitscope.trainers.overrides import apply_overrides, merge
+    from vitscope.trainers.presets import load_preset
+    from vitscope.trainers.settings import parse_settings, read_settings
+
+    if preset is not None and config is not None:
+        raise UsageError(
+            "a preset and --config cannot be given together", hint="name the preset, or the file"
+        )
+    values = read_settings(config) if config is not None else load_preset(preset or "digits")
+    change = {key: value for key, value in flags.items() if value is not None and key != "data"}
+    if flags["data"] is not None:
+        change["data"] = {"source": flags["data"]}
+    return parse_settings(apply_overrides(merge(values, change), assignments))
+
+
+def _observer(*, quiet: bool) -> Observer:
+    from vitscope.cli.training_progress import Bar, Lines
+    from vitscope.trainers.training import Observer
+
+    if quiet:
+        return Observer()
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+def _report(answer: RunResult, *, as_json: bool) -> None:
+    best = answer.folder / "best.pth"
+    if as_json:
+        values = asdict(answer) | {"folder": str(answer.folder), "checkpoint": str(best)}
+        result_json(values)
+        return
+    accuracy = f"validation accuracy {answer.validation_accuracy:.1%}"
+    result(f"{best}: epoch {answer.best_epoch} of {answer.epochs}, {accuracy}")
+    talk(f"next: vitscope evaluate {best}")

@@ -1,0 +1,107 @@
+"""Grid, prefix and pool: told, stated by the model, or read off the image's shape."""
+
+from __future__ import annotations
+
+import pytest
+import timm
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from tests.oracles.smallnets import Mixer, SmallNet, fused, timm_net
+from vitscope.capture.layout import Layout, find_layout
+from vitscope.capture.tape import capture
+from vitscope.errors import CaptureError
+
+BARE = nn.Linear(1, 1)
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 16), st.booleans())
+def test_square_patches_over_any_image(rows, columns, patch, cls):
+    tokens = rows * columns + cls
+    size = (rows * patch, columns * patch)
+    grid, prefix, pool = find_layout(BARE, tokens, size=size, told=Layout())
+    if (grid, prefix) != ((rows, columns), int(cls)):
+        # Two readings are possible only where both counts have the image's shape.
+        assert grid[0] * size[1] == grid[1] * size[0]
+        assert grid[0] * grid[1] + prefix == tokens
+    assert pool == ("cls" if prefix else "mean")
+
+
+def test_what_was_told_comes_first():
+    assert find_layout(BARE, 21, size=(32, 32), told=Layout(grid=(4, 5))) == ((4, 5), 1, "cls")
+    assert find_layout(BARE, 21, size=(32, 32), told=Layout(prefix=5)) == ((4, 4), 5, "cls")
+    assert find_layout(BARE, 20, size=(32, 32), told=Layout(grid=(4, 4), prefix=4, pool="mean"))[2] == "mean"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "told"),
+    [
+        (21, Layout(grid=(5, 5))),
+        (21, Layout(grid=(4, 4), prefix=1)),
+        (21, Layout()),
+        (21, Layout(prefix=3)),
+        (21, Layout(prefix=40)),
+    ],
+)
+def test_what_does_not_fit_is_an_error_that_asks_for_the_grid(tokens, told):
+    with pytest.raises(CaptureError) as caught:
+        find_layout(BARE, tokens, size=(32, 32), told=told)
+    assert "grid=(rows, columns)" in caught.value.hint
+
+
+def test_a_model_within_a_model():
+    class Classifier(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = timm_net("registers_mean")
+
+        def forward(self, images):
+            return self.network(images)
+
+    model = Classifier().eval()
+    with torch.no_grad(), capture(model) as tape:
+        model(torch.randn(1, 3, 48, 48))
+    attention = tape.attention()
+    assert (attention.grid, attention.prefix, attention.pool) == ((3, 3), 4, "mean")
+    assert attention.layers[0] == "network.blocks.0.attn"
+
+
+@pytest.mark.parametrize(("size", "grid"), [((48, 32), (3, 2)), ((32, 64), (2, 4)), ((40, 32), (3, 2))])
+def test_a_model_that_takes_any_size(size, grid):
+    model = timm.create_model(
+        "vit_tiny_patch16_224", img_size=32, depth=1, dynamic_img_size=True, dynamic_img_pad=True
+    ).eval()
+    with torch.no_grad(), capture(model) as tape:
+        model(torch.randn(1, 3, *size))
+    assert tape.attention().grid == grid
+
+
+def test_the_same_count_in_another_shape():
+    """4x8 patches as well as 8x4 make 32: the images' shape decides, not the model's usual one."""
+    model = timm.create_model(
+        "vit_tiny_patch16_224", img_size=(64, 128), depth=1, dynamic_img_size=True
+    ).eval()
+    with torch.no_grad(), capture(model) as tape:
+        model(torch.randn(1, 3, 128, 64))
+    assert tape.attention().grid == (8, 4)
+
+
+def test_a_pool_that_is_neither():
+    model = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1, global_pool="max").eval()
+    with torch.no_grad(), capture(model) as tape:
+        model(torch.randn(1, 3, 32, 32))
+    with pytest.raises(CaptureError, match="'max'"):
+        tape.attention()
+    with torch.no_grad(), capture(model, pool="mean") as tape:
+        model(torch.randn(1, 3, 32, 32))
+    assert tape.attention().pool == "mean"
+
+
+def test_one_call_may_be_told_everything():
+    model = SmallNet(Mixer(fused))
+    with torch.no_grad(), capture(model, grid=(2, 7), prefix=2, pool="cls") as tape:
+        model(torch.randn(1, 3, 16, 16))
+    attention = tape.attention()
+    assert (attention.grid, attention.prefix, attention.pool) == ((2, 7), 2, "cls")

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from vitscope.figures.lettering import plain, printable, shorten, text_width
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("tench, Tinca tinca", "tench, Tinca tinca"),
+        ("two\nlines\tand  spaces ", "two lines and spaces"),
+        ("\x1b[31mred", "[31mred"),
+        ("日本", "□□"),
+        ("\udcff.png", "□.png"),
+        ("a\u200db\ufe0f\u202ec", "abc"),
+        ("naïve ✓", "naïve ✓"),
+        ("", ""),
+    ],
+)
+def test_printable(text, shown):
+    assert printable(text) == shown
+
+
+@given(st.text(st.characters(), max_size=300), st.floats(8, 200))
+def test_shortened_text_fits(text, width):
+    short = shorten(text, width, size=7.0)
+    assert text_width(short, 7.0) <= width or short == "…"
+    if "…" not in short:
+        assert short == printable(text)
+
+
+def test_both_ends_are_kept():
+    first, second = shorten("W" * 100 + "a", 60, size=7.0), shorten("W" * 100 + "b", 60, size=7.0)
+    assert first.startswith("WW")
+    assert first.endswith("a")
+    assert second.endswith("b")
+    assert shorten("short", 60, size=7.0) == "short"
+
+
+def test_no_longer_name_would_fit():
+    text = "n02123045-tabby-cat" * 5
+    short = shorten(text, 80, size=7.0)
+    assert 80 - text_width(short, 7.0) < 2 * text_width("m", 7.0)
+
+
+def test_width_is_what_matplotlib_draws():
+    figure = Figure(dpi=720)
+    text = figure.text(0, 0, "Handwritten digits 0123", size=9, family="DejaVu Sans")
+    drawn = text.get_window_extent().width / 720 * 72
+    assert text_width("Handwritten digits 0123", 9) == pytest.approx(drawn, rel=0.02)
+
+
+def test_plain_text_is_no_formula():
+    figure = Figure()
+    text = figure.text(0, 0, r"$\frac")
+    plain([text])
+    figure.draw_without_rendering()
+    assert text.get_text() == r"$\frac"

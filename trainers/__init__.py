@@ -1,0 +1,1 @@
+"""What makes checkpoints: presets, settings, the training loop and the run folder."""

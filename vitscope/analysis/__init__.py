@@ -1,0 +1,1 @@
+"""Metrics of predictions, in NumPy: every function reads records and returns a frozen result."""

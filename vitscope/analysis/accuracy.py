@@ -1,0 +1,169 @@
+"""Accuracy: overall, top-k and of every class, with intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vitscope.analysis.intervals import wilson
+from vitscope.analysis.outcomes import Outcomes, outcomes
+from vitscope.analysis.tables import number, write_table
+from vitscope.errors import UsageError
+from vitscope.paths import write_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from vitscope.records.predictions import Predictions
+
+__all__ = ["Accuracy", "ClassAccuracy", "accuracy", "class_accuracy"]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How often a model is right.
+
+    Attributes:
+        n: How many images were scored: those with finite logits.
+        n_not_finite: How many were left out because their logits are not finite.
+        correct: How many predictions are right.
+        value: correct / n, in 0 … 1.
+        interval: The Wilson 95 % interval.
+        k: The k of `top_k`.
+        top_k: The share of images whose label is among the k largest scores, in 0 … 1.
+    """
+
+    n: int
+    n_not_finite: int
+    correct: int
+    value: float
+    interval: tuple[float, float]
+    k: int
+    top_k: float
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the numbers as JSON can hold them; `top5` stands for min(5, classes)."""
+        return {
+            "n": self.n,
+            "n_not_finite": self.n_not_finite,
+            "accuracy": self.value,
+            "accuracy_interval": list(self.interval),
+            f"top{self.k}": self.top_k,
+        }
+
+    def save(self, folder: Path | str) -> Path:
+        """Write `accuracy.json` into the folder and return its path."""
+        path = Path(folder) / "accuracy.json"
+        write_json(path, self.metrics())
+        return path
+
+
+@dataclass(frozen=True, eq=False)
+class ClassAccuracy:
+    """How often a model is right on each class: the class's recall.
+
+    Attributes:
+        classes: The class names.
+        n: `[class]`, scored images of the class.
+        correct: `[class]`, those predicted right.
+        accuracy: `[class]`, correct / n; NaN where the class has no image.
+        interval: `[class, 2]`, Wilson 95 %; NaN where the class has no image.
+        overall: The accuracy of all images together.
+    """
+
+    classes: tuple[str, ...]
+    n: NDArray[np.int64]
+    correct: NDArray[np.int64]
+    accuracy: NDArray[np.float64]
+    interval: NDArray[np.float64]
+    overall: Accuracy
+
+    @property
+    def balanced(self) -> float:
+        """The mean of the classes' accuracies, over the classes that have images."""
+        return float(np.nanmean(self.accuracy))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a dictionary a class: `class`, `n`, `correct`, `accuracy`, `interval`; None where n/a."""
+        return [
+            {
+                "class": name,
+                "n": int(count),
+                "correct": int(correct),
+                "accuracy": number(share),
+                "interval": [number(low), number(high)] if count else None,
+            }
+            for name, count, correct, share, (low, high) in zip(
+                self.classes, self.n, self.correct, self.accuracy, self.interval, strict=True
+            )
+        ]
+
+    def save(self, folder: Path | str) -> Path:
+        """Write `per_class.csv` into the folder and return its path; n/a is an empty cell."""
+        path = Path(folder) / "per_class.csv"
+        rows = (
+            (row["class"], row["n"], row["correct"], row["accuracy"], *(row["interval"] or (None, None)))
+            for row in self.rows()
+        )
+        write_table(path, ("class", "n", "correct", "accuracy", "low", "high"), rows)
+        return path
+
+
+def accuracy(source: Predictions | Outcomes, *, k: int = 5) -> Accuracy:
+    """Return the share of right predictions, its Wilson 95 % interval, and top-k accuracy.
+
+    A label is in the top min(k, classes) where fewer than k classes come before it; classes with equal scores
+    stand in the order of their indices, so that top-1 is exactly the accuracy of the first arg max.
+
+    *Differs*: `sklearn.metrics.top_k_accuracy_score` breaks ties by the larger index. Images with logits that
+    are not finite are counted and left out, not scored as class 0 as arg max over NaN would have it.
+
+    Args:
+        source: Predictions, or their outcomes.
+        k: How many classes count as the top.
+
+    Raises:
+        UsageError: k is less than 1.
+        NotFiniteError: No image has finite logits.
+    """
+    if k < 1:
+        raise UsageError(f"expected k of at least 1, got {k}")
+    rows = outcomes(source)
+    scored = rows.scored
+    correct = int(np.count_nonzero(scored.correct))
+    low, high = wilson(correct, len(scored)).tolist()
+    return Accuracy(
+        n=len(scored),
+        n_not_finite=rows.n_not_finite,
+        correct=correct,
+        value=correct / len(scored),
+        interval=(low, high),
+        k=k,
+        top_k=float(np.mean(scored.rank < k)),
+    )
+
+
+def class_accuracy(source: Predictions | Outcomes) -> ClassAccuracy:
+    """Return each class's accuracy with its Wilson 95 % interval, over images with finite logits.
+
+    Raises:
+        NotFiniteError: No image has finite logits.
+    """
+    rows = outcomes(source)
+    scored = rows.scored
+    width = len(scored.classes)
+    count = np.bincount(scored.labels, minlength=width)
+    correct = np.bincount(scored.labels[scored.correct], minlength=width)
+    with np.errstate(invalid="ignore"):
+        share = correct / count
+    return ClassAccuracy(
+        classes=scored.classes,
+        n=count,
+        correct=correct,
+        accuracy=share,
+        interval=wilson(correct, count),
+        overall=accuracy(rows),
+    )

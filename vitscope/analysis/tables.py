@@ -1,0 +1,54 @@
+"""Tables of results, written so that a spreadsheet opens them safely."""
+
+from __future__ import annotations
+
+import csv
+import math
+from typing import TYPE_CHECKING
+
+from vitscope.paths import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    Value = str | int | float | None
+
+__all__ = ["cell", "number", "write_table"]
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def cell(text: str) -> str:
+    """Return `text` as a spreadsheet cell that is never run as a formula: with an apostrophe if need be."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def number(value: float) -> float | None:
+    """Return the value as JSON can hold it: None where it is not finite."""
+    return float(value) if math.isfinite(value) else None
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> None:
+    """Write rows as CSV in UTF-8, whole or not at all.
+
+    Text is made safe with `cell`, None and NaN become empty cells, and numbers keep all their digits.
+
+    Args:
+        path: The file.
+        columns: The header, in order.
+        rows: A value a column each.
+    """
+    with (
+        write_atomically(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
+    ):
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([cell(name) for name in columns])
+        writer.writerows([_written(value) for value in row] for row in rows)
+
+
+def _written(value: Value) -> Value:
+    if isinstance(value, str):
+        return cell(value)
+    return None if isinstance(value, float) and math.isnan(value) else value

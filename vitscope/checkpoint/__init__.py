@@ -1,0 +1,1 @@
+"""Checkpoints: a file that holds everything to rebuild a model, written whole and read with suspicion."""

@@ -1,0 +1,216 @@
+"""Attention maps: over the picture they explain, and a panel for every head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.patches import Rectangle
+
+from vitscope.errors import InputError
+from vitscope.figures.lettering import plain, shorten
+from vitscope.figures.overlay import COLOURS, Scale, enlarged, overlay, pixels, whole, whole_pixels
+from vitscope.figures.style import COLUMN_WIDTH, LIGHT, new_figure, styled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+    from numpy.typing import NDArray
+
+    from vitscope.figures.overlay import Box
+    from vitscope.records.heatmap import Heatmap
+
+__all__ = ["draw_attention_maps", "draw_heads"]
+
+_FINE = 500  # pixels of a panel in print: pictures with more are smoothed, others show their pixels
+_PER_ROW = 5
+
+
+@styled
+def draw_attention_maps(
+    heatmap: Heatmap,
+    picture: NDArray[np.uint8],
+    *,
+    image: int = 0,
+    box: Box | None = None,
+    prediction: tuple[str, float] | None = None,
+    figure: Figure | None = None,
+) -> Figure:
+    """Draw a picture, its map and both over each other, side by side, at the picture's own resolution.
+
+    Colours run from the map's smallest value to its largest, for each image alone, and the colour bar has
+    both. The map is enlarged bilinearly to the box; outside it the overlay shows the picture dimmed.
+
+    Args:
+        heatmap: The maps.
+        picture: The whole picture, uint8, `[row, column, 3]` or `[row, column]`.
+        image: Which of the heatmap's images it is.
+        box: What the model saw of the picture; None for all of it.
+        prediction: The predicted class's name and its confidence, 0 to 1, for the title.
+        figure: An empty figure to draw on; without it one of column width is made.
+
+    Returns:
+        The figure drawn on.
+
+    Raises:
+        InputError: The picture is not an array of pixels, or the box is outside it.
+    """
+    picture, values, box = _checked(heatmap, picture, image, box)
+    figure = figure or new_figure(_height(picture, panels=3) + 0.5)
+    left, middle, right = np.atleast_1d(figure.subplots(1, 3))
+    scale = Scale.of(values)
+    _show(left, picture, "image")
+    drawn = _show_map(middle, values, picture, scale=scale, box=box)
+    _name(middle, heatmap.method)
+    _show(right, overlay(picture, values, box=box), "overlay")
+    if box != whole(picture):
+        for ax in (left, right):
+            _outline(ax, box)
+    _bar(
+        figure, drawn, [left, middle, right], scale, "colours from this image's smallest value to its largest"
+    )
+    _title(figure, prediction)
+    return figure
+
+
+@styled
+def draw_heads(
+    heads: Sequence[Heatmap],
+    picture: NDArray[np.uint8],
+    *,
+    image: int = 0,
+    box: Box | None = None,
+    prediction: tuple[str, float] | None = None,
+    figure: Figure | None = None,
+) -> Figure:
+    """Draw a picture and the attention of each head of one layer, all heads in one scale.
+
+    A single record, of heads that were fused, is drawn as `draw_attention_maps` does.
+
+    Args:
+        heads: One record a head, as `raw_attention` returns.
+        picture: The whole picture, uint8, `[row, column, 3]` or `[row, column]`.
+        image: Which of the records' images it is.
+        box: What the model saw of the picture; None for all of it.
+        prediction: The predicted class's name and its confidence, 0 to 1, for the title.
+        figure: An empty figure to draw on; without it one of column width is made.
+
+    Returns:
+        The figure drawn on.
+
+    Raises:
+        InputError: There is no head, the picture is not an array of pixels, or the box is outside it.
+    """
+    if not heads:
+        raise InputError("expected the attention of at least one head, got none")
+    if len(heads) == 1:
+        return draw_attention_maps(
+            heads[0], picture, image=image, box=box, prediction=prediction, figure=figure
+        )
+    picture, _, seen = _checked(heads[0], picture, image, box)
+    maps = [_checked(head, picture, image, box)[1] for head in heads]
+    rows = -(-(len(heads) + 1) // _PER_ROW)
+    columns = min(len(heads) + 1, _PER_ROW)
+    figure = figure or new_figure(rows * _height(picture, panels=columns) + 0.5)
+    axes = list(np.atleast_1d(figure.subplots(rows, columns)).flat)
+    scale = Scale.of(*maps)
+    _show(axes[0], picture, "image")
+    if seen != whole(picture):
+        _outline(axes[0], seen)
+    for ax, head, values in zip(axes[1:], heads, maps, strict=False):
+        drawn = _show_map(ax, values, picture, scale=scale, box=seen)
+        _name(ax, _head_name(head))
+    for ax in axes[len(heads) + 1 :]:
+        ax.set_axis_off()
+    _bar(figure, drawn, axes, scale, f"{_layer_name(heads[0])}, one scale for all heads")
+    _title(figure, prediction)
+    return figure
+
+
+def _checked(
+    heatmap: Heatmap, picture: NDArray[np.uint8], image: int, box: Box | None
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], Box]:
+    if not 0 <= image < len(heatmap):
+        raise InputError(f"expected an image in 0 … {len(heatmap) - 1}, got {image}")
+    picture = pixels(picture)
+    whole_pixels(picture, box)
+    return picture, heatmap.values[image], box or whole(picture)
+
+
+def _height(picture: NDArray[np.uint8], *, panels: int) -> float:
+    """Return the inches that a row of panels needs, its names included."""
+    height, width = picture.shape[:2]
+    return COLUMN_WIDTH / panels * float(np.clip(height / width, 0.25, 2.5)) + 0.2
+
+
+def _show(ax: Axes, picture: NDArray[np.uint8], name: str) -> None:
+    ax.imshow(picture, interpolation=_interpolation(picture))
+    _name(ax, name)
+
+
+def _interpolation(picture: NDArray[np.uint8]) -> str:
+    return "antialiased" if max(picture.shape[:2]) > _FINE else "none"
+
+
+def _show_map(
+    ax: Axes, values: NDArray[np.float32], picture: NDArray[np.uint8], *, scale: Scale, box: Box
+) -> AxesImage:
+    """Show the map where it belongs in the frame of the picture."""
+    left, top, right, bottom = whole_pixels(picture, box)
+    drawn = ax.imshow(
+        enlarged(values, width=right - left, height=bottom - top),
+        cmap=COLOURS,
+        vmin=scale.low,
+        vmax=scale.high if scale.high > scale.low else scale.low + 1,
+        extent=(left - 0.5, right - 0.5, bottom - 0.5, top - 0.5),
+        interpolation=_interpolation(picture),
+    )
+    height, width = picture.shape[:2]
+    ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), facecolor=LIGHT)
+    return drawn
+
+
+def _name(ax: Axes, name: str) -> None:
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    plain([ax.set_title(shorten(name, 110, size=8), fontsize=8, pad=3)])
+
+
+def _outline(ax: Axes, box: Box) -> None:
+    left, top, right, bottom = box
+    corner = (left - 0.5, top - 0.5)
+    # White under black is seen on any picture.
+    for colour, width in (("white", 1.6), ("black", 0.6)):
+        ax.add_patch(
+            Rectangle(corner, right - left, bottom - top, fill=False, edgecolor=colour, linewidth=width)
+        )
+
+
+def _bar(figure: Figure, drawn: AxesImage, axes: list[Axes], scale: Scale, note: str) -> None:
+    bar = figure.colorbar(drawn, ax=axes, location="bottom", fraction=0.04, pad=0.02, aspect=40, shrink=0.6)
+    ends = [scale.low, scale.high]
+    if scale.low == scale.high:
+        ends, note = [scale.low], "the same value everywhere"
+    bar.set_ticks(ends, labels=[f"{end:.2g}" for end in ends])
+    bar.outline.set_visible(False)
+    width = figure.get_figwidth() * 72
+    plain([bar.ax.set_xlabel(shorten(note, 0.9 * width, size=7), fontsize=7, labelpad=1)])
+
+
+def _title(figure: Figure, prediction: tuple[str, float] | None) -> None:
+    if prediction is None:
+        return
+    name, confidence = prediction
+    width = figure.get_figwidth() * 72
+    plain([figure.suptitle(f"{shorten(name, width - 120, size=9)}  ({100 * confidence:.1f} %)", fontsize=9)])
+
+
+def _head_name(head: Heatmap) -> str:
+    return f"head {head.options.get('head')}"
+
+
+def _layer_name(head: Heatmap) -> str:
+    return f"{head.method}, layer {head.options.get('layer')} ({head.options.get('name')})"

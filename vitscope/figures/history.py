@@ -1,0 +1,108 @@
+"""The history of a training run, epoch by epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from vitscope.errors import InputError
+from vitscope.figures.style import BLACK, BLUE, GREEN, GREY, LIGHT, VERMILLION, new_figure, styled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_history"]
+
+_COLUMNS = (
+    "epoch",
+    "learning_rate",
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+)
+
+
+@styled
+def draw_history(
+    history: pd.DataFrame | Sequence[Mapping[str, float]],
+    *,
+    best_epoch: int | None = None,
+) -> Figure:
+    """Draw loss, accuracy and learning rate over the epochs, with the best epoch marked.
+
+    Args:
+        history: One row an epoch with `epoch`, `learning_rate`, `train_loss`, `train_accuracy`,
+            `validation_loss` and `validation_accuracy`; accuracies in 0 … 1, NaN where nothing was measured.
+        best_epoch: The epoch whose weights were kept; None marks none.
+
+    Returns:
+        A new figure of column width.
+
+    Raises:
+        InputError: There is no epoch, or a column is missing.
+    """
+    table = pd.DataFrame(history)
+    missing = [name for name in _COLUMNS if name not in table.columns]
+    if missing or table.empty:
+        raise InputError(f"expected a history of at least one epoch with {', '.join(_COLUMNS)}")
+    figure = new_figure(3.3)
+    grid = figure.add_gridspec(2, 2, height_ratios=[3, 1])
+    loss, accuracy = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
+    rate = figure.add_subplot(grid[1, :])
+    _curves(loss, table, "loss", 1.0)
+    _curves(accuracy, table, "accuracy", 100.0)
+    rate.plot(table["epoch"], table["learning_rate"], color=GREEN, **_marks(table))
+    loss.set_ylabel("Loss")
+    accuracy.set_ylabel("Accuracy (%)")
+    rate.set(ylabel="Learning rate", xlabel="Epoch", ylim=(0, None))
+    for ax in (loss, accuracy, rate):
+        _finish(ax, table, best_epoch)
+    loss.legend(loc="best")
+    if best_epoch is not None:
+        _name_best(accuracy, table, best_epoch)
+    return figure
+
+
+def _marks(table: pd.DataFrame) -> dict[str, Any]:
+    """Points as well as lines where there are few epochs: one epoch alone has no line."""
+    return {"marker": "o", "markersize": 3.0 if len(table) <= 20 else 0.0, "markeredgewidth": 0}
+
+
+def _curves(ax: Axes, table: pd.DataFrame, quantity: str, scale: float) -> None:
+    for part, colour, line in (("train", BLUE, "-"), ("validation", VERMILLION, (0, (4, 1.5)))):
+        values = scale * table[f"{part}_{quantity}"].astype(float)
+        measured = values.notna()
+        ax.plot(
+            table["epoch"][measured],
+            values[measured],
+            color=colour,
+            linestyle=line,
+            label=part,
+            **_marks(table),
+        )
+
+
+def _finish(ax: Axes, table: pd.DataFrame, best_epoch: int | None) -> None:
+    first, last = float(table["epoch"].min()), float(table["epoch"].max())
+    margin = 0.03 * (last - first) or 0.5
+    ax.set_xlim(first - margin, last + margin)
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    ax.grid(color=LIGHT, linewidth=0.5)
+    if best_epoch is not None:
+        ax.axvline(best_epoch, color=GREY, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
+
+
+def _name_best(ax: Axes, table: pd.DataFrame, best_epoch: int) -> None:
+    value = table.loc[table["epoch"] == best_epoch, "validation_accuracy"]
+    if value.empty or not np.isfinite(value.iloc[-1]):
+        return
+    share = 100 * float(value.iloc[-1])
+    ax.plot([best_epoch], [share], "*", color=BLACK, markersize=8, markeredgewidth=0, zorder=4)
+    ax.set_title(f"★ best: epoch {best_epoch}, validation {share:.2f} %", size=8)

@@ -1,0 +1,88 @@
+"""Lettering: names of any length and script, made to fit the place they are drawn in."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+from typing import TYPE_CHECKING
+
+from matplotlib import font_manager
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from matplotlib.ft2font import FT2Font
+    from matplotlib.text import Text
+
+__all__ = ["plain", "printable", "shorten", "text_width"]
+
+_MISSING = "□"
+_UNITS = 1000
+
+
+@cache
+def _font() -> FT2Font:
+    return font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+
+
+@cache
+def _known() -> frozenset[int]:
+    return frozenset(_font().get_charmap())
+
+
+@cache
+def _advance(character: str) -> float:
+    """Return the width of one character in units of the type size."""
+    font = _font()
+    font.set_size(_UNITS, 72)
+    return float(font.load_char(ord(character)).linearHoriAdvance) / 65536 / _UNITS
+
+
+def printable(text: str) -> str:
+    """Return the text on one line, with a box for every character that the font cannot draw.
+
+    Control characters, line breaks and tabs become spaces; invisible marks such as joiners vanish.
+    """
+    shown = []
+    for character in text:
+        category = unicodedata.category(character)
+        if category in ("Cc", "Zl", "Zp", "Zs"):
+            shown.append(" ")
+        elif category != "Cf" and not 0xFE00 <= ord(character) <= 0xFE0F:
+            shown.append(character if ord(character) in _known() else _MISSING)
+    return " ".join("".join(shown).split())
+
+
+def text_width(text: str, size: float) -> float:
+    """Return the width of one printable line in points at a type size in points."""
+    return size * sum(_advance(character) for character in text)
+
+
+def shorten(text: str, width: float, *, size: float) -> str:
+    """Return the text printable and at most `width` points wide, with an ellipsis in its middle if need be.
+
+    The end is kept as well as the start, since long names often differ there.
+    """
+    text = printable(text)
+    if text_width(text, size) <= width:
+        return text
+    # The longest that fits: head and tail in the ratio 2 : 1.
+    low, high = 0, len(text)
+    while low < high:
+        kept = (low + high + 1) // 2
+        if text_width(_elide(text, kept), size) <= width:
+            low = kept
+        else:
+            high = kept - 1
+    return _elide(text, low)
+
+
+def _elide(text: str, kept: int) -> str:
+    tail = kept // 3
+    return f"{text[: kept - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"
+
+
+def plain(texts: Iterable[Text]) -> None:
+    """Keep dollar signs of these texts from being read as formulas, whenever they are drawn."""
+    for text in texts:
+        text.set_parse_math(False)

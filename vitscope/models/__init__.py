@@ -1,0 +1,1 @@
+"""The architectures that vitscope trains, put together from timm's building blocks."""

@@ -1,0 +1,150 @@
+"""Vision transformers: on patches (ViT) and on the features of a convolution stem (hybrid)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from timm.layers.patch_embed import PatchEmbed
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
+
+from vitscope.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["ConvStem", "patch_size_for", "vision_transformer"]
+
+_POOLS: dict[str, Literal["token", "avg"]] = {"cls": "token", "mean": "avg"}
+
+
+class ConvStem(nn.Module):
+    """Turn an image into tokens by 3×3 convolutions: a stem in the place of the patch embedding.
+
+    Three convolutions, each with batch norm, ReLU: channels → 64 → 128 → `embed_dim`, strides 1, 2, 2, so a
+    32×32 image becomes 8×8 tokens. The signature is that of timm's `PatchEmbed`, whose place it takes.
+
+    *Source*: Xiao et al. 2021, "Early Convolutions Help Transformers See Better", arXiv 2106.14881.
+    *Differs*: no last 1×1 convolution; 4-fold reduction in place of 16-fold.
+    """
+
+    def __init__(
+        self,
+        img_size: int | tuple[int, int] = 32,
+        patch_size: int = 4,
+        in_chans: int = 3,
+        embed_dim: int = 384,
+        **_: object,  # what timm passes to every patch embedding and a stem has no use for
+    ) -> None:
+        super().__init__()
+        self.img_size = (img_size, img_size) if isinstance(img_size, int) else img_size
+        self.patch_size = (patch_size, patch_size)
+        rows, columns = (_halved_twice(side) for side in self.img_size)
+        self.grid_size = (rows, columns)
+        self.num_patches = rows * columns
+        widths = (in_chans, 64, 128, embed_dim)
+        layers: list[nn.Module] = []
+        for inputs, outputs, stride in zip(widths, widths[1:], (1, 2, 2), strict=False):
+            layers += [
+                nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(inplace=True),
+            ]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the tokens `[image, token, feature]` of images `[image, channel, row, column]`."""
+        tokens: Tensor = self.layers(images).flatten(2).transpose(1, 2)
+        return tokens
+
+
+def _halved_twice(side: int) -> int:
+    # A 3×3 convolution of stride 2 and padding 1 rounds half a side up.
+    return (((side + 1) // 2) + 1) // 2
+
+
+def patch_size_for(image_size: int) -> int:
+    """Return the patch size that suits an image size: its largest divisor up to 16 with 7 patches a side.
+
+    32 → 4, 28 → 4, 64 → 8, 224 → 16; images under 14 pixels take 2, so that 8×8 becomes 4×4 tokens.
+
+    Raises:
+        InputError: No patch size from 2 to 16 divides the image size.
+    """
+    divisors = [patch for patch in range(2, 17) if image_size % patch == 0 and image_size // patch >= 2]
+    if not divisors:
+        raise InputError(
+            f"no patch size from 2 to 16 divides an image size of {image_size}",
+            hint="give data.image_size another value, such as 32",
+        )
+    fine = [patch for patch in divisors if image_size // patch >= 7]
+    return max(fine) if fine else min(divisors)
+
+
+def vision_transformer(
+    *,
+    classes: int,
+    image_size: int,
+    channels: int,
+    width: int,
+    depth: int,
+    heads: int,
+    patch_size: int | None = None,
+    mlp_ratio: float = 4.0,
+    pool: Literal["cls", "mean"] = "cls",
+    dropout: float = 0.0,
+    drop_path: float = 0.0,
+    stem: Literal["patch", "convolution"] = "patch",
+) -> VisionTransformer:
+    """Build a pre-norm vision transformer for square images.
+
+    Args:
+        classes: Number of classes.
+        image_size: Side of the image in pixels.
+        channels: 1 for grey, 3 for colour.
+        width: Features a token.
+        depth: Number of blocks.
+        heads: Attention heads a block; must divide `width`.
+        patch_size: Side of a patch in pixels; `patch_size_for` chooses it where not given. The stem has 4.
+        mlp_ratio: Width of the MLP over `width`.
+        pool: `cls` reads a class token, `mean` averages the patches and has no class token.
+        dropout: Rate after projections, in MLPs and before the head.
+        drop_path: Stochastic depth at the last block, rising linearly from 0 at the first.
+        stem: Patches, or the convolutions of `ConvStem`.
+
+    Raises:
+        InputError: The numbers do not fit together.
+
+    *Source*: Dosovitskiy et al. 2021, arXiv 2010.11929; timm's `VisionTransformer`.
+    """
+    if width % heads:
+        raise InputError(f"expected heads to divide the width {width}, got {heads}", hint="set model.heads")
+    if pool not in _POOLS:
+        raise InputError(f"expected pool `cls` or `mean`, got {pool!r}", hint="set model.pool")
+    if stem == "convolution" and patch_size not in (None, 4):
+        raise InputError(
+            f"the convolution stem has patches of 4 pixels, not {patch_size}",
+            hint="leave model.patch_size out",
+        )
+    patch = 4 if stem == "convolution" else patch_size or patch_size_for(image_size)
+    if stem == "patch" and image_size % patch:
+        raise InputError(
+            f"expected a patch size that divides {image_size}, got {patch}", hint="set model.patch_size"
+        )
+    return VisionTransformer(
+        img_size=image_size,
+        patch_size=patch,
+        in_chans=channels,
+        num_classes=classes,
+        embed_dim=width,
+        depth=depth,
+        num_heads=heads,
+        mlp_ratio=mlp_ratio,
+        global_pool=_POOLS[pool],
+        class_token=pool == "cls",
+        drop_rate=dropout,
+        pos_drop_rate=dropout,
+        proj_drop_rate=dropout,
+        drop_path_rate=drop_path,
+        embed_layer=ConvStem if stem == "convolution" else PatchEmbed,
+    )
