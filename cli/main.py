@@ -123,4 +123,4 @@ def _terminated(number: int, _: object) -> None:
 def main() -> None:
     """Run the command line in this process."""
     signal.signal(signal.SIGTERM, _terminated)
-    app()
+    app(prog_name="vitscope")

@@ -1,4 +1,4 @@
-"""Import every module of the installed package, and say how many there are; fails where one does not import."""
+"""Import every module of the installed package; fails where one is lacking or does not import."""
 
 import importlib
 import pkgutil
@@ -20,4 +20,4 @@ for part in ("vitscope.cli.main", "vitscope.trainers.presets", "vitscope.report.
 presets = importlib.import_module("vitscope.trainers.presets").preset_names()
 if "digits" not in presets:
     sys.exit("the presets are not in the wheel")
-print(f"imported {len(names)} modules from {place.parent}, presets: {', '.join(presets)}")
+sys.stdout.write(f"imported {len(names)} modules from {place.parent}, presets: {', '.join(presets)}\n")

@@ -7,13 +7,16 @@ anywhere and resumed ends, on a CPU with the same number of threads, in the same
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 
 from vitscope.errors import EnvironmentFault, NotFiniteError
+from vitscope.inference.device import is_out_of_memory
 from vitscope.trainers.augmentation import stream
 from vitscope.trainers.optimization import build_optimizer, learning_rate
 
@@ -31,6 +34,7 @@ __all__ = ["Engine", "TrainingState"]
 
 # How often the loop waits for the device to look at the losses.
 _STEPS_BETWEEN_LOOKS = 50
+_LOWER = "lower optimizer.lr or lengthen schedule.warmup_epochs; earlier checkpoints are kept"
 
 
 @dataclass
@@ -92,19 +96,25 @@ class Engine:
         self.augmentation = augmentation
         self.optimizer = build_optimizer(network, settings.optimizer)
         self.labels = torch.from_numpy(train.labels).to(self.device)
-        self.resident = train.pixels(preprocessing).to(self.device) if train.array is not None else None
+        # Pictures of another size are brought to the model's batch by batch, or they might fill the memory.
+        shape = (preprocessing.channels, *preprocessing.size)
+        fits = train.array is not None and train.array.shape[1:] == shape
+        self.resident = train.pixels(preprocessing).to(self.device) if fits else None
         self.starts = _batch_starts(len(train), settings.batch_size)
         mixed = settings.precision == "bfloat16" or (
             settings.precision == "auto" and self.device.type == "cuda"
         )
         self.autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed)
 
-    def run_epoch(self, state: TrainingState, after_step: Callable[[int], bool]) -> bool:
+    def run_epoch(
+        self, state: TrainingState, after_step: Callable[[int], bool], *, stopped: Callable[[], bool]
+    ) -> bool:
         """Train for the rest of the epoch under way, then validate and append to the history.
 
         Args:
             state: Where the run stands; changed in place.
             after_step: Called with the batch's size after each step; true stops the epoch there.
+            stopped: Asked before each batch of the validation; true stops there.
 
         Returns:
             Whether the epoch was finished.
@@ -118,12 +128,12 @@ class Engine:
         draws = self.augmentation.draw(settings.seed, state.epoch, len(self.data))
         losses: list[Tensor] = []
         correct = torch.tensor(state.correct, device=self.device)
-        lr = 0.0
         self.network.train()
         for step, sample, pixels in self._batches(order, state.step):
-            lr = self._set_learning_rate(state.epoch, step)
+            self._set_learning_rate(state.epoch, step)
             torch.manual_seed(stream(settings.seed, state.epoch, 2, step).initial_seed())
-            loss, right = self._step(self.augmentation.apply(pixels, draws[sample]), sample)
+            with _memory_for(len(sample)):
+                loss, right = self._step(self.augmentation.apply(pixels, draws[sample]), sample)
             losses.append(loss)
             correct += right
             state.step = step + 1
@@ -133,13 +143,17 @@ class Engine:
                 state.correct, state.seconds = int(correct), before + time.perf_counter() - began
             if stop and state.step < len(self.starts):
                 return False
-        self._finish_epoch(state, lr)
+        scores = self.validate(stopped)
+        if scores is None:
+            return False
+        self._finish_epoch(state, *scores)
         return True
 
     def _batches(self, order: Tensor, first: int) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield step, sample indices and pixels of the steps from `first` on."""
-        starts = self.starts[first:]
-        parts = [order[start:stop] for start, stop in starts]
+        parts = [order[start:stop] for start, stop in self.starts[first:]]
+        if not parts:  # the epoch was stopped in its validation
+            return
         if self.resident is not None:
             for step, sample in enumerate(parts, first):
                 yield step, sample, self.resident[sample.to(self.device)]
@@ -151,21 +165,14 @@ class Engine:
 
     def _step(self, pixels: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
         labels = self.labels[sample.to(self.device)]
-        try:
-            with self.autocast:
-                logits = self.network(self.preprocessing.normalize(pixels))
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.settings.label_smoothing)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if self.settings.clip_grad is not None:
-                torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_grad)
-            self.optimizer.step()
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            smaller = max(len(pixels) // 2, 2)
-            raise EnvironmentFault(
-                f"a batch of {len(pixels)} images does not fit into memory",
-                hint=f"try --set batch_size={smaller}",
-            ) from error
+        with self.autocast:
+            logits = self.network(self.preprocessing.normalize(pixels))
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.settings.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.settings.clip_grad is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_grad)
+        self.optimizer.step()
         return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
 
     def _set_learning_rate(self, epoch: int, step: int) -> float:
@@ -188,20 +195,21 @@ class Engine:
             batch = state.step - len(values) + int(bad[0]) + 1
             raise NotFiniteError(
                 f"the loss is {float(values[bad[0]])} at batch {batch} of epoch {state.epoch + 1}",
-                hint="lower optimizer.lr or lengthen schedule.warmup_epochs; earlier checkpoints are kept",
+                hint=_LOWER,
             )
         state.losses += values.tolist()
         losses.clear()
 
-    def _finish_epoch(self, state: TrainingState, lr: float) -> None:
+    def _finish_epoch(self, state: TrainingState, validation_loss: float, validation_accuracy: float) -> None:
         sizes = [stop - start for start, stop in self.starts]
         images = sum(sizes)
-        validation_loss, validation_accuracy = self.validate()
-        if not torch.isfinite(torch.tensor(validation_loss)):
-            raise NotFiniteError(f"the validation loss is {validation_loss} after epoch {state.epoch + 1}")
+        if not isfinite(validation_loss):
+            raise NotFiniteError(
+                f"the validation loss is {validation_loss} after epoch {state.epoch + 1}", hint=_LOWER
+            )
         row = {
             "epoch": state.epoch + 1,
-            "learning_rate": lr,
+            "learning_rate": self._set_learning_rate(state.epoch, len(sizes) - 1),
             "train_loss": sum(loss * size for loss, size in zip(state.losses, sizes, strict=True)) / images,
             "train_accuracy": state.correct / images,
             "validation_loss": validation_loss,
@@ -214,17 +222,32 @@ class Engine:
             state.best_epoch = state.epoch + 1
         state.epoch, state.step, state.losses, state.correct, state.seconds = state.epoch + 1, 0, [], 0, 0.0
 
-    def validate(self) -> tuple[float, float]:
-        """Return the mean cross-entropy and the accuracy on the validation part."""
+    def validate(self, stopped: Callable[[], bool]) -> tuple[float, float] | None:
+        """Return the mean cross-entropy and the accuracy on the validation part, or None where stopped."""
         self.network.eval()
         labels = torch.from_numpy(self.validation.labels).to(self.device)
         size = max(self.settings.batch_size, 256)
+        logits: list[Tensor] = []
         with torch.inference_mode(), self.autocast:
-            batches = self.validation.batches(self.preprocessing, size)
-            inputs = (self.preprocessing.normalize(pixels.to(self.device)) for pixels in batches)
-            every = torch.cat([self.network(batch) for batch in inputs]).float()
-        accuracy = (every.argmax(dim=1) == labels).float().mean()
+            for pixels in self.validation.batches(self.preprocessing, size):
+                if stopped():
+                    return None
+                with _memory_for(len(pixels)):
+                    logits.append(self.network(self.preprocessing.normalize(pixels.to(self.device))))
+        every = torch.cat(logits).float()
+        accuracy = (every.argmax(dim=1) == labels).double().mean()
         return float(F.cross_entropy(every, labels)), float(accuracy)
+
+    def check_weights(self, state: TrainingState) -> None:
+        """Refuse weights that are not finite, before they take the place of the last good ones.
+
+        Raises:
+            NotFiniteError: One of them is NaN or infinite.
+        """
+        for name, tensor in self.network.state_dict().items():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                place = f"batch {state.step} of epoch {state.epoch + 1}"
+                raise NotFiniteError(f"weight {name} is not finite after {place}", hint=_LOWER)
 
     def memory(self) -> dict[str, Any]:
         """Return the optimizer's state, for a checkpoint."""
@@ -233,6 +256,19 @@ class Engine:
     def recall(self, memory: dict[str, Any]) -> None:
         """Put the optimizer back to what `memory` returned."""
         self.optimizer.load_state_dict(memory)
+
+
+@contextmanager
+def _memory_for(images: int) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        smaller = f"try --set batch_size={images // 2}" if images > 3 else "try a smaller model"
+        raise EnvironmentFault(
+            f"a batch of {images} images does not fit into memory", hint=smaller
+        ) from error
 
 
 def _batch_starts(count: int, size: int) -> list[tuple[int, int]]:

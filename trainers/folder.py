@@ -6,19 +6,22 @@ import csv
 import io
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from vitscope.errors import OutputError
+from vitscope.errors import EnvironmentFault, OutputError, UsageError
 from vitscope.paths import MANIFEST, check_output, explained, fresh_path, utc_stamp, write_json, write_text
+from vitscope.trainers.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["RunFolder"]
 
+_LOCK = ".lock"
 _OWN_FILES = (MANIFEST, "config.yaml", "metrics.csv", "best.pth", "last.pth")
 
 
@@ -37,7 +40,7 @@ class RunFolder:
         self.path = path
         with explained(path):
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(path / ".lock")
+            self._lock = FileLock(path / _LOCK)
             try:
                 self._lock.acquire(timeout=0)
             except Timeout:
@@ -45,7 +48,8 @@ class RunFolder:
                     f"another process is writing {path}", hint="wait for it, or choose another --out"
                 ) from None
         for stale in path.glob(".*.partial"):
-            stale.unlink(missing_ok=True)
+            if not stale.is_dir():  # a folder is another command's, which clears it itself
+                stale.unlink(missing_ok=True)
 
     @classmethod
     def create(cls, out: Path | None, *, preset: str, data: str, overwrite: bool) -> RunFolder:
@@ -54,17 +58,19 @@ class RunFolder:
         Raises:
             OutputError: `out` exists and `overwrite` is off, or was not made by vitscope.
         """
-        if out is not None:
-            if not _unfinished(out):
-                check_output(out, overwrite=overwrite)
-            elif not overwrite:
-                raise OutputError(f"the output {out} exists", hint=f"add --overwrite, or --resume {out}")
-            folder = cls(out)
-            folder.clear()
+        if out is None:
+            name = "_".join(filter(None, (utc_stamp(), _word(preset), _word(Path(data).name))))
+            folder = cls(_claim(Path("runs") / name))
+            folder.point_latest()
             return folder
-        name = "_".join(filter(None, (utc_stamp(), _word(preset), _word(Path(data).name))))
-        folder = cls(fresh_path(Path("runs") / name))
-        folder.point_latest()
+        _check(out, overwrite=overwrite)
+        folder = cls(out)
+        try:
+            _check(out, overwrite=overwrite)  # another process may just have made and left it
+        except OutputError:
+            folder.release()
+            raise
+        folder.clear()
         return folder
 
     def clear(self) -> None:
@@ -76,13 +82,18 @@ class RunFolder:
     def point_latest(self) -> None:
         """Let `latest`, beside the folder, point to it."""
         link = self.path.parent / "latest"
-        if link.is_symlink() or not link.exists():
-            link.unlink(missing_ok=True)
-            link.symlink_to(self.path.name)
+        if link.exists() and not link.is_symlink():
+            return
+        # Renamed into place, since other runs may begin at the same moment; not every disk has links.
+        with suppress(OSError):
+            fresh = link.with_name(f".latest.{self.path.name}")
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(self.path.name)
+            fresh.replace(link)
 
     def release(self) -> None:
         """Give the folder up; other processes may write it now."""
-        (self.path / ".lock").unlink(missing_ok=True)
+        (self.path / _LOCK).unlink(missing_ok=True)
         self._lock.release()
 
     def write_config(self, text: str) -> None:
@@ -103,9 +114,40 @@ class RunFolder:
         write_json(self.path / MANIFEST, {"format": "vitscope.run", "version": 1} | content)
 
 
+def _claim(path: Path) -> Path:
+    """Make the folder `path`, or `path-2`, `path-3`…: the first that nobody else made."""
+    while True:
+        candidate = fresh_path(path)
+        try:
+            with explained(candidate):
+                candidate.parent.mkdir(parents=True, exist_ok=True)
+                candidate.mkdir()
+        except EnvironmentFault as fault:
+            if not isinstance(fault.__cause__, FileExistsError) or not candidate.is_dir():
+                raise
+        else:
+            return candidate
+
+
+def _check(path: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds something, but not an unfinished run of ours where it may be replaced."""
+    if path.is_dir() and {item.name for item in path.iterdir()} <= {_LOCK}:
+        return
+    if not _unfinished(path):
+        check_output(path, overwrite=overwrite)
+    elif not overwrite:
+        go_on = f", or --resume {path}" if (path / "last.pth").is_file() else ""
+        raise OutputError(f"the output {path} exists", hint=f"add --overwrite{go_on}")
+
+
 def _unfinished(path: Path) -> bool:
-    """Whether a folder holds a run that has no manifest yet."""
-    return (path / "config.yaml").is_file() and not (path / MANIFEST).exists()
+    """Whether a folder holds a run without its manifest: a `config.yaml` with every setting, as runs have it."""
+    if not (path / "config.yaml").is_file() or (path / MANIFEST).exists():
+        return False
+    try:
+        return set(read_settings(path / "config.yaml")) == set(Settings.model_fields)
+    except UsageError:
+        return False
 
 
 def _word(text: str) -> str:

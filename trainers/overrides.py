@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
 
 from vitscope.errors import UsageError
-from vitscope.trainers.settings import Settings
+from vitscope.trainers.settings import setting_types, unknown_setting
 
 __all__ = ["apply_overrides", "merge"]
 
@@ -44,7 +42,7 @@ def apply_overrides(values: Mapping[str, Any], assignments: Iterable[str]) -> di
                 f"expected key=value, got {assignment!r}", hint="for example --set optimizer.lr=5e-4"
             )
         parts = _known(key.strip()).split(".")
-        nested: Any = _value(text)
+        nested: Any = _value(text, is_text=setting_types()[key.strip()] is str)
         for part in reversed(parts):
             nested = {part: nested}
         merged = merge(merged, nested)
@@ -52,36 +50,24 @@ def apply_overrides(values: Mapping[str, Any], assignments: Iterable[str]) -> di
 
 
 def _known(key: str) -> str:
-    keys = list(_keys(Settings))
+    keys = setting_types()
     if key in keys:
         return key
     inside = [known for known in keys if known.startswith(f"{key}.")]
     if inside:
         raise UsageError(f"{key} is a section, not a setting", hint=f"it has {', '.join(inside)}")
-    ends = {known.rpartition(".")[2]: known for known in keys}
-    near = get_close_matches(key, keys, n=1) or [
-        ends[end] for end in get_close_matches(key.rpartition(".")[2], ends, n=1)
-    ]
-    raise UsageError(
-        f"unknown setting {key!r}",
-        hint=f"did you mean {near[0]}?" if near else "the config.yaml of any run lists them all",
-    )
+    raise unknown_setting(key)
 
 
-def _keys(section: type[BaseModel], prefix: str = "") -> Iterable[str]:
-    for name, item in section.model_fields.items():
-        annotation = item.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from _keys(annotation, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
-
-
-def _value(text: str) -> Any:  # noqa: ANN401 - whatever YAML can hold; the settings check its type
+def _value(text: str, *, is_text: bool) -> Any:  # noqa: ANN401 - whatever YAML can hold; the settings check it
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        if is_text:
+            return text.strip()
         raise UsageError(f"cannot read the value {text!r}") from error
+    if is_text:  # a folder may be called 2024, true or 1e3
+        return value if isinstance(value, str) else text.strip()
     if isinstance(value, str):
         try:
             return float(value)  # YAML 1.1 takes 5e-4 for a text

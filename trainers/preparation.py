@@ -46,6 +46,11 @@ class Prepared:
     options: dict[str, Any]
     augmentation: Augmentation
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """What names the images: a run that is resumed must find the same."""
+        return {"data_digest": self.train.digest, "validation_digest": self.validation.digest}
+
 
 def prepare(settings: Settings) -> Prepared:
     """Load the training and validation images and derive everything that follows from them.
@@ -64,8 +69,11 @@ def prepare(settings: Settings) -> Prepared:
         split_seed=given.split_seed,
     )
     train, validation = load_split(spec, "train"), load_split(spec, "validation")
-    if given.limit is not None and given.limit < len(train):
-        train = train.take(stratified_subset(train.labels, given.limit, seed=spec.split_seed))
+    if given.limit is not None:
+        # The limit counts the validation part too, or a trial on few images would spend its time validating.
+        held_out = min(max(round(given.limit * spec.validation), len(train.classes)), given.limit // 2)
+        train = _limited(train, given.limit - held_out, spec.split_seed)
+        validation = _limited(validation, held_out, spec.split_seed)
     if len(train) < 2 or len(validation) < 1:
         counts = f"{len(train)} and {len(validation)}"
         raise DataError(f"expected at least 2 training images and 1 for validation, got {counts}")
@@ -84,6 +92,10 @@ def prepare(settings: Settings) -> Prepared:
     mean, std = _statistics(train, neutral)
     preprocessing = Preprocessing(size=(size, size), channels=channels, mean=mean, std=std)
     return Prepared(spec, train, validation, preprocessing, options, augmentation)
+
+
+def _limited(images: ImageSet, count: int, seed: int) -> ImageSet:
+    return images if count >= len(images) else images.take(stratified_subset(images.labels, count, seed=seed))
 
 
 def _image_size(images: ImageSet) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from difflib import get_close_matches
+from textwrap import shorten
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from vitscope.errors import UsageError
 
@@ -13,7 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Settings", "parse_settings", "read_settings", "settings_text"]
+__all__ = [
+    "Settings",
+    "parse_settings",
+    "read_settings",
+    "setting_types",
+    "settings_text",
+    "unknown_setting",
+]
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -24,6 +34,15 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - unchecked yet
+        """Refuse `true` where a number is expected, which Python would take for 1."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and kind is not bool and bool not in get_args(kind):
+            raise PydanticCustomError("switch", "input should not be true or false")
+        return value
+
 
 class ModelSettings(Section):
     """The architecture; an empty option takes the model's own default."""
@@ -31,7 +50,7 @@ class ModelSettings(Section):
     name: str = "vit-tiny"
     patch_size: Positive | None = None
     width: Positive | None = None
-    depth: Positive | None = None
+    depth: Annotated[int, Field(ge=1, le=1000)] | None = None
     heads: Positive | None = None
     mlp_ratio: Annotated[float, Field(gt=0)] | None = None
     pool: Literal["cls", "mean"] | None = None
@@ -44,12 +63,12 @@ class ModelSettings(Section):
 
 
 class DataSettings(Section):
-    """The images: which, how large, and how they are split."""
+    """The images: which, how large, and how they are split; `limit` counts training and validation images."""
 
     source: str = "digits"
     root: str = ""
     image_size: Annotated[int, Field(ge=4, le=1024)] | None = None
-    limit: Positive | None = None
+    limit: Annotated[int, Field(ge=3)] | None = None
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
     test: Annotated[float, Field(gt=0, lt=1)] = 0.2
     split_seed: Annotated[int, Field(ge=0)] = 0
@@ -100,6 +119,29 @@ class Settings(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
+def setting_types(section: type[BaseModel] = Settings, prefix: str = "") -> dict[str, Any]:
+    """Return the type of every setting by its dotted name, such as `optimizer.lr`."""
+    types: dict[str, Any] = {}
+    for name, item in section.model_fields.items():
+        kind = item.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            types |= setting_types(kind, f"{prefix}{name}.")
+        else:
+            types[f"{prefix}{name}"] = kind
+    return types
+
+
+def unknown_setting(key: str) -> UsageError:
+    """Return the error for a name that is no setting; the nearest that is one is suggested."""
+    keys = setting_types()
+    ends = {known.rpartition(".")[2]: known for known in keys}
+    near = get_close_matches(key, keys, n=1) or [
+        ends[end] for end in get_close_matches(key.rpartition(".")[2], ends, n=1)
+    ]
+    hint = f"did you mean {near[0]}?" if near else "the config.yaml of any run lists them all"
+    return UsageError(f"unknown setting {key!r}", hint=hint)
+
+
 def parse_settings(values: Mapping[str, Any]) -> Settings:
     """Check nested values and make the settings of them.
 
@@ -111,7 +153,10 @@ def parse_settings(values: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{place or 'settings'}: {first['msg'].lower()}, got {first['input']!r}") from error
+        if first["type"] == "extra_forbidden":
+            raise unknown_setting(place) from error
+        shown = shorten(repr(first["input"]), 80, placeholder=" …")
+        raise UsageError(f"{place or 'settings'}: {first['msg'].lower()}, got {shown}") from error
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -122,8 +167,8 @@ def read_settings(path: Path) -> dict[str, Any]:
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"cannot read settings from {path}: {reason}") from error
     if not isinstance(values, dict):
         raise UsageError(f"expected settings as `key: value` lines in {path}, got {type(values).__name__}")

@@ -3,15 +3,16 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from vitscope.data.imageset import ImageSet
 from vitscope.data.preprocessing import Preprocessing
 from vitscope.data.sources import DataSpec, dataset_names, load_split
-from vitscope.errors import DataError
+from vitscope.errors import DataError, ImageError
 
 SPLITS = ("train", "validation", "test")
 
@@ -197,13 +198,16 @@ def test_a_bad_image_does_not_hinder_listing_but_is_named_when_read(tmp_path):
     root = picture_folder(tmp_path, {"cat": 5, "dog": 5})
     (root / "cat" / "bad.png").write_text("text")
     images = load_split(DataSpec(str(root), test=1.0), "test")
-    with pytest.raises(DataError.__mro__[1], match=r"bad\.png: it looks like text"):
+    with pytest.raises(ImageError, match=r"bad\.png: it looks like text"):
         images.pixels(Preprocessing((4, 4), 3, (0.5,) * 3, (0.5,) * 3))
 
 
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
+        ("~nobody-here/x", "known by name"),
+        ("a" * 5000, "known by name"),
+        ("a\0b", "known by name"),
         ("cifar1", "did you mean cifar10?"),
         ("digit", "did you mean digits?"),
         ("no/such/folder", "known by name: digits"),
@@ -261,5 +265,12 @@ def test_what_is_no_spec_is_refused(value):
         DataSpec.from_dict(value)
 
 
-def test_splits_are_image_sets():
-    assert isinstance(load_split(DataSpec("digits"), "test"), ImageSet)
+def test_listing_a_folder_needs_no_torch(tmp_path):
+    picture_folder(tmp_path, {"cat": 5, "dog": 5})
+    script = (
+        "import sys; from vitscope.data.sources import DataSpec, load_split; "
+        "images = load_split(DataSpec(sys.argv[1]), 'test'); images.common_size(); "
+        "heavy = {'torch', 'torchvision', 'sklearn', 'pandas', 'matplotlib'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=60)

@@ -125,6 +125,11 @@ def test_a_map_of_one_value():
     assert rendered(figure)
 
 
+def test_next_to_nothing_is_said_so():
+    figure = draw_attention_maps(heatmap(np.array([[[1e-20, 0.5]]], np.float32)), PICTURE)
+    assert [label.get_text() for label in figure.axes[3].get_xticklabels()] == ["≈ 0", "0.5"]
+
+
 @pytest.mark.parametrize("count", [2, 3, 4, 5, 12, 16])
 def test_a_panel_a_head_in_one_scale(count):
     every = heads(count)

@@ -4,10 +4,12 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from vitscope.errors import EnvironmentFault
@@ -72,8 +74,13 @@ def test_saving_leaves_the_figure_as_it_was(tmp_path):
     save_figure(figure, tmp_path / "figure")
     assert figure.get_layout_engine() is engine
     assert figure.dpi == dpi
-    figure.set_layout_engine("none")
-    save_figure(figure, tmp_path / "figure")
+
+
+@pytest.mark.parametrize("layout", [None, "none", "tight"])
+def test_figures_of_any_layout_are_saved(tmp_path, layout):
+    figure = Figure(figsize=(2, 1), layout=layout)
+    figure.subplots().plot([0, 1])
+    assert all(path.stat().st_size for path in save_figure(figure, tmp_path / "figure"))
 
 
 def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
@@ -96,7 +103,7 @@ def test_processes_agree_on_every_byte(tmp_path):
     digests = []
     for seed in ("1", "2"):
         folder = tmp_path / seed
-        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.getcwd()}
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path.cwd())}
         subprocess.run([sys.executable, "-c", SCRIPT, str(folder)], check=True, env=environment)
         digests.append(
             {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}

@@ -14,15 +14,15 @@ from vitscope.records.attention import Attention, fuse_heads
 from vitscope.records.provenance import Provenance
 
 
-def attention(depth=2, images=3, heads=2, **changes):
+def attention(depth=2, **changes):
     torch.manual_seed(0)
     fields = {
-        "weights": [torch.rand(images, heads, 7, 7).softmax(-1) for _ in range(depth)],
+        "weights": [torch.rand(3, 2, 7, 7).softmax(-1) for _ in range(depth)],
         "grid": (2, 3),
         "prefix": 1,
         "layers": tuple(f"blocks.{number}.attn" for number in range(depth)),
         "pool": "cls",
-        "logits": torch.rand(images, 5),
+        "logits": torch.rand(3, 5),
     }
     return Attention(**fields | changes)
 
@@ -124,7 +124,10 @@ def spoil(folder, how):
         (folder / "layer_01.npy").write_bytes(b"")
 
 
-SPOILT = "no manifest,not json,a list,other format,newer,missing key,wrong type,missing layer,cut layer,empty layer"
+SPOILT = (
+    "no manifest,not json,a list,other format,newer,missing key,wrong type,wrong value,"
+    "missing layer,cut layer,empty layer"
+)
 
 
 @pytest.mark.parametrize("how", SPOILT.split(","))

@@ -136,6 +136,23 @@ def test_a_folder_below_a_file_is_the_environments_fault(tmp_path):
         made([[0.0]], [0]).save(tmp_path / "file" / "out")
 
 
+def test_a_full_disk_says_so(tmp_path, monkeypatch):
+    """A file that may not grow beyond 64 kB, as on a disk with that much room."""
+    import resource
+    import signal
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, limits[1]))
+        with pytest.raises(EnvironmentFault, match="file too large"):
+            made(np.zeros((10_000, 10)), np.zeros(10_000)).save(tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise OSError(28, "No space left on device")

@@ -30,7 +30,7 @@ def data_folder(root: str = "") -> Path:
     """Return where downloads are kept: `root`, else `$VITSCOPE_DATA`, else the user's cache folder."""
     chosen = root or os.environ.get("VITSCOPE_DATA", "")
     if chosen:
-        return Path(chosen).expanduser()
+        return Path(os.path.expanduser(chosen))  # noqa: PTH111 - takes an unknown user as it stands
     cache = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(cache) if cache else Path.home() / ".cache") / "vitscope"
 

@@ -68,7 +68,9 @@ def read_image(path: Path) -> Image.Image:
             plain = flatten(_upright(image), bits=bits)
         except ValueError as error:
             raise _refusal(path, f"this {kind} image cannot be shown in 8 bits: {error}") from error
-        return ImageOps.invert(plain) if negative else plain.copy()
+        if negative:
+            return ImageOps.invert(plain)
+        return plain.copy() if plain is image else plain  # a copy lets go of the file and its decoder
 
 
 def probe_image(path: Path) -> tuple[int, int, bool]:
@@ -129,14 +131,24 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _scaled(image: Image.Image, *, peak: int) -> Image.Image:
-    values = np.array(image, dtype=np.float64)
-    clear = image.info.get("transparency")
-    if isinstance(clear, int):
-        values[values == clear] = peak
-    low, high = float(values.min()), float(values.max())
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
     if not (low >= 0 and high <= peak):  # written so that NaN is refused too
         raise ValueError(f"expected values in 0 … {peak}, got {low:g} … {high:g}")
-    return Image.fromarray(np.floor(values * (255 / peak) + 0.5).astype(np.uint8))
+    # In 4 bytes a pixel and in place: a large image in float64 would need a gigabyte and more.
+    if image.mode == "F":
+        levels = np.multiply(values, 255, dtype=np.float32)
+        levels += 0.5
+        return Image.fromarray(levels.astype(np.uint8))
+    whole = values.astype(np.uint32)
+    whole *= 255
+    whole += peak // 2  # no ties: every peak is odd
+    whole //= peak
+    grey = whole.astype(np.uint8)
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):
+        grey[values == clear] = 255
+    return Image.fromarray(grey)
 
 
 def _tiff_scale(image: ImageFile) -> tuple[int, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -112,8 +113,9 @@ def _downloaded(spec: DataSpec, split: Split) -> ImageSet:
 
 
 def _folder(spec: DataSpec, split: Split) -> ImageSet:
-    root = Path(spec.source).expanduser()
-    if not root.exists():
+    # Unlike Path's methods, these two take unknown users and names too long for what they are: not there.
+    root = Path(os.path.expanduser(spec.source))  # noqa: PTH111
+    if not os.path.exists(root):  # noqa: PTH110
         raise DataError(f"there is no data set or folder {spec.source!r}", hint=_suggestion(spec.source))
     layout = find_layout(root)
     if layout.whole:

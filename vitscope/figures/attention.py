@@ -194,10 +194,15 @@ def _bar(figure: Figure, drawn: AxesImage, axes: list[Axes], scale: Scale, note:
     ends = [scale.low, scale.high]
     if scale.low == scale.high:
         ends, note = [scale.low], "the same value everywhere"
-    bar.set_ticks(ends, labels=[f"{end:.2g}" for end in ends])
+    bar.set_ticks(ends, labels=[_rounded(end, scale.high) for end in ends])
     bar.outline.set_visible(False)
     width = figure.get_figwidth() * 72
     plain([bar.ax.set_xlabel(shorten(note, 0.9 * width, size=7), fontsize=7, labelpad=1)])
+
+
+def _rounded(value: float, largest: float) -> str:
+    # Softmax is never 0, and 8.3e-23 says no more than that.
+    return "≈ 0" if 0 < value < 1e-3 * largest else f"{value:.2g}"
 
 
 def _title(figure: Figure, prediction: tuple[str, float] | None) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from PIL.Image import Image
 from torch import nn
 
 from vitscope.checkpoint.files import load_checkpoint
@@ -20,16 +22,15 @@ from vitscope.models.registry import MODELS, build_model
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
-    from PIL.Image import Image
     from torch import Tensor
 
     from vitscope.checkpoint.record import Checkpoint
 
 __all__ = ["Classifier", "load"]
 
-# A larger number of blocks or features than any file of weights at hand could fill.
+# Larger numbers of features and of blocks than any model of weights at hand has.
 _LARGEST_OPTION = 1 << 20
+_DEEPEST = 1000
 
 
 class Classifier(nn.Module):
@@ -76,14 +77,15 @@ class Classifier(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(self.network.parameters()).device
+        first = next(self.network.parameters(), None)
+        return torch.device("cpu") if first is None else first.device
 
     def prepare(self, images: Iterable[Image | Path | str] | Tensor | np.ndarray) -> Tensor:
         """Return the network's input for pictures, files, or uint8 pixels `[image, channel, row, column]`.
 
         Raises:
             ImageError: A file cannot be read.
-            InputError: The pixels are not uint8 of the model's size.
+            InputError: There is no image, or the pixels are not uint8 of the model's size.
         """
         pixels = self._pixels(images)
         expected = (self.preprocessing.channels, *self.preprocessing.size)
@@ -97,10 +99,17 @@ class Classifier(nn.Module):
     def _pixels(self, images: Iterable[Image | Path | str] | Tensor | np.ndarray) -> Tensor:
         if isinstance(images, torch.Tensor):
             return images
-        if hasattr(images, "__array_interface__"):
-            return torch.as_tensor(images)
+        if isinstance(images, np.ndarray):
+            if images.dtype != np.uint8:
+                raise InputError(f"expected pixels as uint8, got {images.dtype}")
+            return torch.from_numpy(images.copy(order="C"))  # a read-only or mirrored array is welcome
+        if isinstance(images, str | Path | Image):
+            raise InputError("expected several images, got one", hint="put it into a list: [image]")
         opened = (read_image(Path(item)) if isinstance(item, str | Path) else item for item in images)
-        return torch.stack([torch.from_numpy(self.preprocessing.pixels(image)) for image in opened])
+        rows = [torch.from_numpy(self.preprocessing.pixels(image)) for image in opened]
+        if not rows:
+            raise InputError("expected at least one image, got none")
+        return torch.stack(rows)
 
 
 def load(path: Path | str, *, device: str = "cpu") -> Classifier:
@@ -131,8 +140,9 @@ def load(path: Path | str, *, device: str = "cpu") -> Classifier:
         )
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}", hint=error.hint) from error
-    except (InputError, ValueError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: cannot be rebuilt: {error}") from error
+    except Exception as error:  # options that no training wrote fail in any way, deep in the builders
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path}: cannot be rebuilt: {reason or type(error).__name__}") from error
     return classifier.to(target).eval()
 
 
@@ -142,15 +152,18 @@ def _rebuild(checkpoint: Checkpoint) -> nn.Module:
         raise CheckpointError(f"its architecture {checkpoint.model!r} is not one of {', '.join(MODELS)}")
     state = strip_prefixes(checkpoint.state)
     numbers = [value for value in checkpoint.options.values() if isinstance(value, int | float)]
-    if any(abs(value) > _LARGEST_OPTION for value in numbers) or checkpoint.options.get("depth", 0) > len(
-        state
-    ):
+    deepest = min(len(state), _DEEPEST)
+    if any(abs(value) > _LARGEST_OPTION for value in numbers) or checkpoint.options.get("depth", 0) > deepest:
         raise CheckpointError("its options describe a model larger than its weights")
+    if checkpoint.options.get("classes") != len(checkpoint.classes):
+        raise CheckpointError(f"it names {len(checkpoint.classes)} classes, its options say otherwise")
     with torch.device("meta"):
         network = build_model(checkpoint.model, checkpoint.options)
-    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    mismatch = explain_mismatch(shapes, state)
+    fresh = network.state_dict()
+    mismatch = explain_mismatch({name: tuple(tensor.shape) for name, tensor in fresh.items()}, state)
     if mismatch:
         raise CheckpointError(f"its weights do not fit {checkpoint.model}: {mismatch}")
-    network.load_state_dict(state, strict=True, assign=True)
+    # Weights kept in half precision are used in the precision of the architecture.
+    fitting = {name: tensor.to(fresh[name].dtype) for name, tensor in state.items()}
+    network.load_state_dict(fitting, strict=True, assign=True)
     return network

@@ -6,7 +6,10 @@ import torch
 
 from vitscope.errors import EnvironmentFault, UsageError
 
-__all__ = ["resolve_device"]
+__all__ = ["is_out_of_memory", "resolve_device"]
+
+# What the allocator for the CPU says; it has no exception of its own.
+_ALLOCATOR = ("can't allocate memory", "not enough memory")
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -31,6 +34,13 @@ def resolve_device(name: str = "auto") -> torch.device:
     if (device.index or 0) >= available[device.type]:
         raise EnvironmentFault(f"this machine has no device {name}", hint="use --device auto or --device cpu")
     return device
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether `error` says that there was no memory, on whatever device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _ALLOCATOR)
 
 
 def _accelerator() -> str | None:

@@ -9,6 +9,7 @@ import torch
 
 from vitscope.data.sources import DataSpec, load_split
 from vitscope.errors import DataError, EnvironmentFault
+from vitscope.inference.device import is_out_of_memory
 from vitscope.records.predictions import Predictions
 from vitscope.records.provenance import Provenance
 
@@ -47,12 +48,13 @@ def predict(
     images = load_split(DataSpec(source=data), "test") if isinstance(data, str) else data
     if images.classes != model.classes:
         raise DataError(_class_difference(model.classes, images.classes))
-    training = model.training
+    training = {module: module.training for module in model.modules()}
     model.eval()
     try:
         logits = _logits(model, images, batch_size, progress)
     finally:
-        model.train(training)
+        for module, flag in training.items():
+            module.training = flag  # one by one: a frozen part of a model in training stays frozen
     return Predictions(
         logits=logits,
         labels=images.labels,
@@ -94,7 +96,9 @@ def forward_halving(model: Classifier, pixels: Tensor) -> Tensor:
     try:
         logits: Tensor = model(model.preprocessing.normalize(pixels.to(model.device, non_blocking=True)))
         return logits
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         if len(pixels) == 1:
             raise EnvironmentFault(
                 "one image does not fit into memory", hint="use --device cpu, or a smaller model"

@@ -81,7 +81,7 @@ def resolve_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         name: A key of `MODELS`.
-        given: `classes`, `image_size`, `channels`, and options that differ from their defaults; None is those.
+        given: `classes`, `image_size`, `channels`, and options, of which None is the default.
 
     Raises:
         InputError: An unknown model or option.

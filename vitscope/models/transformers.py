@@ -117,8 +117,10 @@ def vision_transformer(
 
     *Source*: Dosovitskiy et al. 2021, arXiv 2010.11929; timm's `VisionTransformer`.
     """
-    if width % heads:
+    if heads < 1 or width % heads:
         raise InputError(f"expected heads to divide the width {width}, got {heads}", hint="set model.heads")
+    if int(width * mlp_ratio) < 1:
+        raise InputError(f"an MLP of {mlp_ratio} times {width} features has none", hint="set model.mlp_ratio")
     if pool not in _POOLS:
         raise InputError(f"expected pool `cls` or `mean`, got {pool!r}", hint="set model.pool")
     if stem == "convolution" and patch_size not in (None, 4):
@@ -127,7 +129,7 @@ def vision_transformer(
             hint="leave model.patch_size out",
         )
     patch = 4 if stem == "convolution" else patch_size or patch_size_for(image_size)
-    if stem == "patch" and image_size % patch:
+    if stem == "patch" and (patch < 1 or image_size % patch):
         raise InputError(
             f"expected a patch size that divides {image_size}, got {patch}", hint="set model.patch_size"
         )

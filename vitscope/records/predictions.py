@@ -15,6 +15,8 @@ from vitscope.paths import MANIFEST, staged_folder, write_atomically, write_json
 from vitscope.records.provenance import Provenance
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 __all__ = ["Predictions"]
@@ -144,9 +146,16 @@ class Predictions:
             ) from error
 
 
+class _Stream:
+    """A file of which NumPy knows only `write`: its own `tofile` hides why a write fails, a full disk too."""
+
+    def __init__(self, write: Callable[[bytes], int]) -> None:
+        self.write = write
+
+
 def _write_array(path: Path, array: NDArray[np.floating]) -> None:
     with write_atomically(path) as temporary, temporary.open("wb") as stream:
-        np.save(stream, array, allow_pickle=False)
+        np.save(_Stream(stream.write), array, allow_pickle=False)
 
 
 def _read_array(path: Path) -> NDArray[np.floating]:

@@ -1,0 +1,227 @@
+"""Every command, through the runner and once as a real process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from vitscope import __version__
+from vitscope.cli.main import app
+from vitscope.records.heatmap import Heatmap
+from vitscope.records.predictions import Predictions
+
+TINY = ["--set", "model.width=24", "--set", "model.depth=2", "--set", "model.heads=2"]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run the command line in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VITSCOPE_CHECKPOINT", raising=False)
+    runner = CliRunner()
+    return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])
+
+
+def process(*arguments, cwd, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "vitscope", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_version_and_help(run):
+    assert run("--version").stdout.strip() == f"vitscope {__version__}"
+    assert run().exit_code == 0
+    for command in ("train", "evaluate", "attention"):
+        answer = run(command, "--help")
+        assert answer.exit_code == 0
+        assert f"Example: vitscope {command}" in " ".join(answer.stdout.split())
+
+
+def test_help_imports_neither_torch_nor_matplotlib(tmp_path):
+    code = (
+        "import sys; from vitscope.cli.main import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'matplotlib', 'pandas', 'sklearn', 'scipy', 'numpy', 'PIL'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "evaluate" in answer.stdout
+
+
+def test_import_vitscope_is_cheap():
+    code = "import sys, vitscope; assert not {'torch', 'matplotlib', 'numpy', 'pandas'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_train_writes_the_run_folder(run, tmp_path):
+    answer = run("train", "--epochs", 1, *TINY, "--out", "first", "--seed", 3)
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.stdout.startswith("first/best.pth: epoch 1 of 1")
+    assert "epoch 1/1" in answer.stderr
+    names = {
+        str(item.relative_to(tmp_path / "first"))
+        for item in (tmp_path / "first").rglob("*")
+        if item.is_file()
+    }
+    assert names == {
+        "best.pth",
+        "config.yaml",
+        "last.pth",
+        "manifest.json",
+        "metrics.csv",
+        "figures/history.pdf",
+        "figures/history.png",
+    }
+
+
+def test_train_goes_below_runs_and_latest_points_there(run, tmp_path):
+    answer = run("train", "--epochs", 1, *TINY, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    result = json.loads(answer.stdout)
+    assert result["epochs"] == 1
+    latest = tmp_path / "runs" / "latest"
+    assert latest.is_symlink()
+    assert (latest / "best.pth").resolve() == (tmp_path / result["checkpoint"]).resolve()
+    assert latest.resolve().name.endswith("_digits_digits")
+
+
+def test_evaluate_needs_no_other_argument(run, tiny_run, tmp_path):
+    answer = run("evaluate", tiny_run / "best.pth", "--out", "evaluation", "--verbose")
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.stdout.startswith("accuracy")
+    assert "seconds: import" in answer.stderr
+    folder = tmp_path / "evaluation"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    predictions = Predictions.load(folder / "predictions")
+    assert metrics["n"] == len(predictions) == 360
+    right = float(np.mean(np.argmax(predictions.logits, axis=1) == predictions.labels))
+    assert metrics["accuracy"] == pytest.approx(right, abs=1e-12)
+    assert metrics["accuracy_interval"][0] < right < metrics["accuracy_interval"][1]
+    assert {"top5", "nll", "brier", "ece", "per_class", "confusion_pairs"} <= set(metrics)
+    for name in ("per_class", "confusion", "reliability", "samples", "misclassified"):
+        assert (folder / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        with Image.open(folder / "figures" / f"{name}.png") as picture:
+            assert min(picture.size) > 300
+    for name in ("per_class", "confusion_pairs"):
+        assert (folder / "tables" / f"{name}.csv").stat().st_size
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["provenance"]["checkpoint"] == str(tiny_run / "best.pth")
+    assert manifest["provenance"]["split"] == "test"
+
+
+def test_evaluate_json_is_one_object(run, tiny_run, tmp_path):
+    answer = run(
+        "evaluate", tiny_run / "best.pth", "--out", "e", "--json", "--split", "validation", "--batch-size", 7
+    )
+    assert answer.exit_code == 0, answer.stderr
+    metrics = json.loads(answer.stdout)
+    assert metrics == json.loads((tmp_path / "e" / "metrics.json").read_text()) | {"folder": "e"}
+    assert metrics["n"] == 144
+
+
+def test_evaluate_makes_a_new_folder_each_time(run, tiny_run, tmp_path, monkeypatch):
+    (tmp_path / "best.pth").write_bytes((tiny_run / "best.pth").read_bytes())
+    for expected in ("evaluation-test", "evaluation-test-2"):
+        answer = run("evaluate", "--quiet", "--json")
+        assert answer.exit_code == 0, answer.stderr
+        assert answer.stderr == ""
+        assert json.loads(answer.stdout)["folder"] == expected
+
+
+@pytest.mark.parametrize("method", ["rollout", "raw"])
+def test_attention_of_a_file(run, tiny_run, tmp_path, method):
+    picture = tmp_path / "a picture.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)).save(picture)
+    answer = run("attention", f"--{method}", picture, "--checkpoint", tiny_run / "best.pth", "--out", "maps")
+    assert answer.exit_code == 0, answer.stderr
+    assert (tmp_path / "maps" / "a-picture.pdf").exists()
+    maps = Heatmap.load(tmp_path / "maps" / "heatmaps.npz")
+    assert maps.values.shape == ((1 if method == "rollout" else 2), 4, 4)
+    row = json.loads((tmp_path / "maps" / "manifest.json").read_text())["images"][0]
+    assert row["figure"] == "a-picture.pdf"
+    assert 0.1 <= row["confidence"] <= 1
+    assert row["predicted"] in answer.stdout
+
+
+def test_attention_of_the_own_data_and_of_patterns(run, tiny_run, tmp_path):
+    answer = run(
+        "attention", "--index", "0-2,5", "--checkpoint", tiny_run / "best.pth", "--out", "own", "--json"
+    )
+    assert answer.exit_code == 0, answer.stderr
+    rows = json.loads(answer.stdout)["images"]
+    assert [row["name"] for row in rows] == [f"digits-test-{index}" for index in (0, 1, 2, 5)]
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for index in range(3):
+        Image.new("L", (8, 8), 60 * index).save(pictures / f"{index}.png")
+    (pictures / "notes.txt").write_text("not an image")
+    for what in ("pictures", "pictures/*.png"):
+        answer = run("attention", what, "--checkpoint", tiny_run / "best.pth", "--json")
+        assert answer.exit_code == 0, answer.stderr
+        assert len(json.loads(answer.stdout)["images"]) == 3
+
+
+def test_attention_of_many_equals_attention_of_each(run, tiny_run, tmp_path):
+    run("attention", "--index", "0-3", "--checkpoint", tiny_run / "best.pth", "--out", "all")
+    together = Heatmap.load(tmp_path / "all" / "heatmaps.npz").values
+    for index in range(4):
+        run("attention", "--index", index, "--checkpoint", tiny_run / "best.pth", "--out", f"one{index}")
+        alone = Heatmap.load(tmp_path / f"one{index}" / "heatmaps.npz").values
+        np.testing.assert_allclose(together[index], alone[0], atol=1e-6)
+
+
+def test_the_checkpoint_is_found(run, tiny_run, tmp_path, monkeypatch):
+    assert "no checkpoint here" in run("attention", "--index", "0").stderr
+    newest = tmp_path / "runs" / "20260101T000000Z_x"
+    newest.mkdir(parents=True)
+    weights = (tiny_run / "best.pth").read_bytes()
+    (newest / "best.pth").write_bytes(weights)
+    answer = run("attention", "--index", "0", "--out", "a")
+    assert answer.exit_code == 0, answer.stderr
+    assert "the newest run's" in answer.stderr
+    (tmp_path / "best.pth").write_bytes(weights)
+    assert "checkpoint: best.pth (here)" in run("attention", "--index", "0", "--out", "b").stderr
+    monkeypatch.setenv("VITSCOPE_CHECKPOINT", str(tiny_run / "best.pth"))
+    assert "from $VITSCOPE_CHECKPOINT" in run("attention", "--index", "0", "--out", "c").stderr
+    manifest = json.loads((tmp_path / "c" / "manifest.json").read_text())
+    assert manifest["provenance"]["checkpoint"] == str(tiny_run / "best.pth")
+
+
+@pytest.mark.slow
+def test_the_whole_path_as_real_processes(tmp_path):
+    answer = process("train", "--epochs", 2, *TINY, "--out", "run", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout == answer.stdout.strip() + "\n"
+    answer = process("evaluate", "run/best.pth", "--json", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["n"] == 360
+    answer = process("attention", "--rollout", "--index", "0-1", "--checkpoint", "run/best.pth", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert Path(tmp_path / "run" / "attention-rollout" / "heatmaps.npz").exists()
+    answer = process("evaluate", "nothing.pth", cwd=tmp_path)
+    assert (answer.returncode, answer.stdout) == (3, "")
+    assert len(answer.stderr.splitlines()) <= 2
+
+
+@pytest.mark.slow
+def test_digits_reach_97_percent(tmp_path):
+    answer = process("train", "--out", "run", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    answer = process("evaluate", "run/best.pth", "--json", cwd=tmp_path)
+    assert json.loads(answer.stdout)["accuracy"] >= 0.97

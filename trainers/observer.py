@@ -1,0 +1,34 @@
+"""What a training run tells while it goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+    from torch import nn
+
+    from vitscope.trainers.preparation import Prepared
+
+__all__ = ["Observer"]
+
+
+class Observer:
+    """What a run tells while it goes on; every method may be overridden, none must."""
+
+    def begin(self, folder: Path, *, epochs: int, images: int, done: int) -> None:
+        """Training begins: epochs in all, images an epoch, epochs done before."""
+
+    def prepared(self, prepared: Prepared, network: nn.Module, device: torch.device) -> None:
+        """The data and the network are there."""
+
+    def advance(self, images: int) -> None:
+        """A step was made."""
+
+    def epoch(self, row: dict[str, float], *, best: bool) -> None:
+        """An epoch was finished."""
+
+    def end(self) -> None:
+        """Training has ended, one way or the other."""
