@@ -31,7 +31,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", help="The folder to write; beside the checkpoint by default.")
     ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images a forward pass.")] = 256,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")] = 256,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an evaluation in --out.", rich_help_panel="Output")

@@ -20,7 +20,8 @@ _DRAWS = 7  # flip, crop row and column, angle, scale, shift right and down
 
 def stream(*key: int) -> torch.Generator:
     """Return a generator that depends on all of `key`, such as (seed, epoch, purpose)."""
-    state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
+    # NumPy pads keys with zeros: without its length, (seed, 3) would be (seed, 3, 0).
+    state = np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) % 2**63)
 
 

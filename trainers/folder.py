@@ -19,7 +19,7 @@ from vitscope.trainers.settings import Settings, read_settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "check_run_output"]
 
 _LOCK = ".lock"
 _OWN_FILES = (MANIFEST, "config.yaml", "metrics.csv", "best.pth", "last.pth")
@@ -63,10 +63,10 @@ class RunFolder:
             folder = cls(_claim(Path("runs") / name))
             folder.point_latest()
             return folder
-        _check(out, overwrite=overwrite)
+        check_run_output(out, overwrite=overwrite)
         folder = cls(out)
         try:
-            _check(out, overwrite=overwrite)  # another process may just have made and left it
+            check_run_output(out, overwrite=overwrite)  # another process may just have made and left it
         except OutputError:
             folder.release()
             raise
@@ -129,7 +129,7 @@ def _claim(path: Path) -> Path:
             return candidate
 
 
-def _check(path: Path, *, overwrite: bool) -> None:
+def check_run_output(path: Path, *, overwrite: bool) -> None:
     """Refuse a folder that holds something, but not an unfinished run of ours where it may be replaced."""
     if path.is_dir() and {item.name for item in path.iterdir()} <= {_LOCK}:
         return
@@ -141,7 +141,7 @@ def _check(path: Path, *, overwrite: bool) -> None:
 
 
 def _unfinished(path: Path) -> bool:
-    """Whether a folder holds a run without its manifest: a `config.yaml` with every setting, as runs have it."""
+    """Whether a folder holds a run without manifest: its `config.yaml` has every setting, as runs have."""
     if not (path / "config.yaml").is_file() or (path / MANIFEST).exists():
         return False
     try:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from vitscope.data.preprocessing import Preprocessing
-from vitscope.data.sources import DataSpec, load_split
+from vitscope.data.sources import DataSpec, dataset_names, load_split
 from vitscope.data.split import stratified_subset
 from vitscope.errors import DataError, UsageError
 from vitscope.models.registry import resolve_options
@@ -79,7 +80,7 @@ def prepare(settings: Settings) -> Prepared:
         raise DataError(f"expected at least 2 training images and 1 for validation, got {counts}")
     channels = train.channels()
     size = given.image_size or _image_size(train)
-    augmentation = _augmentation(settings, train.name, channels=channels, size=size)
+    augmentation = _augmentation(settings, channels=channels, size=size)
     options = resolve_options(
         settings.model.name,
         settings.model.options() | {"classes": len(train.classes), "image_size": size, "channels": channels},
@@ -91,6 +92,9 @@ def prepare(settings: Settings) -> Prepared:
         train, validation = train.in_memory(neutral), validation.in_memory(neutral)
     mean, std = _statistics(train, neutral)
     preprocessing = Preprocessing(size=(size, size), channels=channels, mean=mean, std=std)
+    if spec.source not in dataset_names():
+        # The checkpoint must find its folder again from wherever it is used.
+        spec = replace(spec, source=str(Path(spec.source).expanduser().resolve()))
     return Prepared(spec, train, validation, preprocessing, options, augmentation)
 
 
@@ -99,15 +103,16 @@ def _limited(images: ImageSet, count: int, seed: int) -> ImageSet:
 
 
 def _image_size(images: ImageSet) -> int:
-    """Return the images' own size where they are small squares of one size, else 64."""
+    """Return the images' own size where they are small squares of one size, rounded up to fours; else 64."""
     shape = images.common_size()
-    small = shape is not None and shape[0] == shape[1] and shape[0] <= _LARGEST_RESIDENT
-    return shape[0] if small and shape else _DEFAULT_SIZE
+    if shape is None or shape[0] != shape[1] or shape[0] > _LARGEST_RESIDENT:
+        return _DEFAULT_SIZE
+    return -(-shape[0] // 4) * 4  # 31 has no patch size, and 62 only 2, which makes 961 patches
 
 
-def _augmentation(settings: Settings, name: str, *, channels: int, size: int) -> Augmentation:
+def _augmentation(settings: Settings, *, channels: int, size: int) -> Augmentation:
     """Fill in flip and crop where they were left open: photographs and clothes take both, digits neither."""
-    chosen = settings.augment
+    chosen, name = settings.augment, settings.data.source
     if name == "digits" and chosen.flip:
         raise UsageError(
             "augment.flip: digits are never flipped, a mirrored 2 is no digit", hint="leave it out"

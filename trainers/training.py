@@ -11,7 +11,7 @@ from vitscope.errors import CheckpointError, EnvironmentFault, InputError
 from vitscope.inference.device import is_out_of_memory, resolve_device
 from vitscope.models.registry import build_model
 from vitscope.trainers.augmentation import stream
-from vitscope.trainers.folder import RunFolder
+from vitscope.trainers.folder import RunFolder, check_run_output
 from vitscope.trainers.observer import Observer
 from vitscope.trainers.preparation import Prepared, prepare
 from vitscope.trainers.run import Run, RunResult
@@ -46,6 +46,8 @@ def train(
         VitscopeError: Of the kind that says what went wrong; the last good checkpoint is kept.
     """
     target = resolve_device(device)
+    if out is not None:
+        check_run_output(out, overwrite=overwrite)
     prepared = prepare(settings)
     network = _network(settings, prepared)
     folder = RunFolder.create(out, preset=settings.preset, data=prepared.train.name, overwrite=overwrite)

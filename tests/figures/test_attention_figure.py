@@ -59,7 +59,7 @@ def test_the_three_panels():
     figure = draw_attention_maps(heatmap(), PICTURE, image=1, prediction=("cat", 0.8734))
     left, middle, right, bar = figure.axes
     assert [ax.get_title() for ax in (left, middle, right)] == ["image", "rollout", "overlay"]
-    assert figure.get_suptitle() == "cat  (87.3 %)"
+    assert figure.get_suptitle() == "predicted: cat  (87.3 %)"
     assert np.array_equal(left.images[0].get_array(), PICTURE)
     assert np.array_equal(right.images[0].get_array(), overlay(PICTURE, MAPS[1]))
     drawn = middle.images[0]

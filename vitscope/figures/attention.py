@@ -210,7 +210,8 @@ def _title(figure: Figure, prediction: tuple[str, float] | None) -> None:
         return
     name, confidence = prediction
     width = figure.get_figwidth() * 72
-    plain([figure.suptitle(f"{shorten(name, width - 120, size=9)}  ({100 * confidence:.1f} %)", fontsize=9)])
+    text = f"predicted: {shorten(name, width - 180, size=9)}  ({100 * confidence:.1f} %)"
+    plain([figure.suptitle(text, fontsize=9)])
 
 
 def _head_name(head: Heatmap) -> str:

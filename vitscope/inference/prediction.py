@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["predict"]
 
+# Activations of more images leave a CPU's cache: 256 at once take 1.2 to 1.4 times as long as 4 × 64.
+_CPU_PASS = 64
+
 
 def predict(
     model: Classifier,
@@ -38,7 +41,7 @@ def predict(
     Args:
         model: A classifier, from `load` or made by hand.
         data: The images, or a data set's name or folder, of which the test split is taken.
-        batch_size: Images a forward pass.
+        batch_size: Images read and sent to the device at a time; a CPU takes them 64 by 64.
         progress: Called with the number of images done since the last call.
 
     Raises:
@@ -77,7 +80,8 @@ def _logits(
     done = 0
     with torch.inference_mode():
         for pixels in images.batches(model.preprocessing, batch_size):
-            batch = forward_halving(model, pixels)
+            parts = torch.split(pixels, _CPU_PASS) if model.device.type == "cpu" else (pixels,)
+            batch = torch.cat([forward_halving(model, part) for part in parts])
             if batch.shape[1] != len(model.classes):
                 raise DataError(f"the network gives {batch.shape[1]} logits for {len(model.classes)} classes")
             logits[done : done + len(batch)] = batch.float().cpu().numpy()

@@ -128,14 +128,15 @@ def vision_transformer(
             f"the convolution stem has patches of 4 pixels, not {patch_size}",
             hint="leave model.patch_size out",
         )
-    patch = 4 if stem == "convolution" else patch_size or patch_size_for(image_size)
-    if stem == "patch" and (patch < 1 or image_size % patch):
+    if patch_size is None:
+        patch_size = 4 if stem == "convolution" else patch_size_for(image_size)
+    if stem == "patch" and (patch_size < 1 or image_size % patch_size):
         raise InputError(
-            f"expected a patch size that divides {image_size}, got {patch}", hint="set model.patch_size"
+            f"expected a patch size that divides {image_size}, got {patch_size}", hint="set model.patch_size"
         )
     return VisionTransformer(
         img_size=image_size,
-        patch_size=patch,
+        patch_size=patch_size,
         in_chans=channels,
         num_classes=classes,
         embed_dim=width,

@@ -76,7 +76,7 @@ def report_evaluation(
         images: Labelled images of the model's classes.
         folder: The folder to make.
         overwrite: Replace an evaluation that lies there.
-        batch_size: Images a forward pass.
+        batch_size: Images at a time.
         progress: Called with the number of images done since the last call.
         watch: Times the parts.
 

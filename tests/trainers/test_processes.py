@@ -1,0 +1,131 @@
+"""Real processes: Ctrl-C, SIGTERM, kill −9, and several at once in one folder."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.trainers.runs import assert_same_run, small
+from vitscope.checkpoint.files import load_checkpoint
+from vitscope.trainers.settings import settings_text
+from vitscope.trainers.training import train
+
+LONG = small(data={"limit": 400}, epochs=12)
+
+
+class vitscope(subprocess.Popen):  # noqa: N801 - used like the command
+    """`vitscope train` as a process; what it says goes into a file."""
+
+    def __init__(self, *arguments, cwd):
+        self.log = cwd / f"{len(list(cwd.glob('*.said')))}.said"
+        with self.log.open("wb") as stream:
+            super().__init__(
+                [sys.executable, "-m", "vitscope", "train", *map(str, arguments)],
+                cwd=cwd,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                stdout=subprocess.DEVNULL,
+                stderr=stream,
+            )
+
+    def said(self):
+        return self.log.read_text().splitlines()
+
+
+def begun(process):
+    """Wait until training has begun."""
+    while not any(line.startswith("run folder") for line in process.said()):
+        assert process.poll() is None, process.said()
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    return train(LONG, out=tmp_path_factory.mktemp("unbroken") / "run", device="cpu").folder
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / "config.yaml").write_text(settings_text(LONG))
+    return ["--config", "config.yaml", "--out", "run", "--device", "cpu"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")]
+)
+def test_one_signal_saves_and_says_how_to_go_on(unbroken, tmp_path, config, number, code, name):
+    process = vitscope(*config, cwd=tmp_path)
+    begun(process)
+    time.sleep(random.uniform(0, 0.8))  # any moment will do
+    process.send_signal(number)
+    sent = time.monotonic()
+    assert process.wait() == code
+    assert time.monotonic() - sent < 5
+    said = process.said()
+    assert said[-2].startswith(f"error: stopped by {name}")
+    assert said[-1] == "hint: go on with: vitscope train --resume run"
+    assert not (tmp_path / "run" / ".lock").exists()
+    assert vitscope("--resume", "run", cwd=tmp_path).wait() == 0
+    assert_same_run(tmp_path / "run", unbroken)
+
+
+@pytest.mark.slow
+def test_a_second_signal_leaves_at_once(tmp_path):
+    # One batch of everything, many times over: the step under way is long enough to be interrupted.
+    settings = small(model={"width": 192, "depth": 30}, data={"limit": None}, batch_size=1200)
+    (tmp_path / "config.yaml").write_text(settings_text(settings))
+    process = vitscope("--config", "config.yaml", "--out", "run", cwd=tmp_path)
+    begun(process)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    said = " ".join(process.said())
+    assert "Traceback" not in said
+    assert "saved" not in said
+    load_checkpoint(tmp_path / "run" / "last.pth")
+
+
+@pytest.mark.slow
+def test_killed_runs_resume_to_the_same_weights(unbroken, tmp_path, config):
+    run, kills = tmp_path / "run", 0
+    draw = random.Random(0)
+    command = config
+    while True:
+        process = vitscope(*command, cwd=tmp_path)
+        begun(process)
+        if kills < 4:
+            deadline = time.monotonic() + draw.uniform(0, 1.0)
+            while time.monotonic() < deadline or not (run / "last.pth").exists():
+                time.sleep(0.01)
+        elif process.wait() == 0:
+            break
+        process.kill()
+        if process.wait() == 0:
+            break
+        kills += 1
+        load_checkpoint(run / "last.pth")
+        command = ["--resume", "run", "--device", "cpu"]
+    assert kills
+    assert not list(run.glob(".*"))
+    assert_same_run(run, unbroken)
+
+
+@pytest.mark.slow
+def test_one_of_many_processes_gets_the_folder(unbroken, tmp_path, config):
+    processes = [vitscope(*config, cwd=tmp_path) for _ in range(4)]
+    assert sorted(process.wait() for process in processes) == [0, 5, 5, 5]
+    for process in processes:
+        if process.returncode == 5:
+            assert process.said()[-2] in (
+                "error: another process is writing run",
+                "error: the output run exists",
+            )
+    assert_same_run(tmp_path / "run", unbroken)
