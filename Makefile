@@ -29,7 +29,7 @@ demo: .venv/installed
 
 # The tests, all of them: `make test ARGS='-m "not slow"'` leaves the long ones out.
 test: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(ARGS)
 
 # Format, lint, types, import layers.
 check: .venv/installed-dev
@@ -44,7 +44,7 @@ wheel: .venv/installed-dev
 	$(BIN)/python -m build --wheel --outdir dist .
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/python -m pip install --quiet dist/*.whl
-	cd dist && ../.venv-wheel/bin/python ../tests/import_everything.py
+	cd dist && ../.venv-wheel/bin/python ../.ci/import_everything.py
 
 clean:
 	rm -rf .venv .venv-wheel build dist *.egg-info

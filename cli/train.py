@@ -13,8 +13,9 @@ from vitscope.cli.console import result, result_json, talk
 from vitscope.errors import UsageError
 
 if TYPE_CHECKING:
+    from vitscope.trainers.observer import Observer
+    from vitscope.trainers.run import RunResult
     from vitscope.trainers.settings import Settings
-    from vitscope.trainers.training import Observer, RunResult
 
 __all__ = ["train"]
 
@@ -109,7 +110,7 @@ def _settings(
 
 def _observer(*, quiet: bool) -> Observer:
     from vitscope.cli.training_progress import Bar, Lines
-    from vitscope.trainers.training import Observer
+    from vitscope.trainers.observer import Observer
 
     if quiet:
         return Observer()

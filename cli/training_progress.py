@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitscope.cli.console import plain, talk
-from vitscope.trainers.training import Observer
+from vitscope.trainers.observer import Observer, Plan
 
 if TYPE_CHECKING:
     import torch
@@ -45,10 +45,13 @@ class Lines(Observer):
         """Say what is trained on what."""
         talk(_about(prepared, network, device))
 
-    def begin(self, folder: Path, *, epochs: int, images: int, done: int) -> None:  # noqa: ARG002
-        """Say where the run is written."""
-        self._epochs = epochs
-        talk(f"run folder: {folder}" + (f", from epoch {done + 1}" if done else ""))
+    def begin(self, folder: Path, plan: Plan) -> None:
+        """Say where the run is written, and how long it is."""
+        self._epochs = plan.epochs
+        talk(f"run folder: {folder}")
+        steps = "1 step: a batch holds all images" if plan.steps == 1 else f"{plan.steps:,} steps"
+        going_on = f", from epoch {plan.done + 1} on" if plan.done else ""
+        talk(f"{plan.epochs:,} epochs of {steps}{going_on}")
 
     def epoch(self, row: dict[str, float], *, best: bool) -> None:
         """Print the epoch's line."""
@@ -58,13 +61,13 @@ class Lines(Observer):
 class Bar(Lines):
     """A bar over the epoch, with the speed, the time left of the run and the best accuracy so far."""
 
-    def begin(self, folder: Path, *, epochs: int, images: int, done: int) -> None:
+    def begin(self, folder: Path, plan: Plan) -> None:
         """Show the bar."""
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        super().begin(folder, epochs=epochs, images=images, done=done)
-        self._images, self._done, self._best = images, done * images, 0.0
+        super().begin(folder, plan)
+        self._best = 0.0
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -75,9 +78,9 @@ class Bar(Lines):
         )
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
         self._progress.start()
-        title = f"epoch {done + 1}/{epochs}"
+        title = f"epoch {plan.done + 1}/{plan.epochs}"
         self._task = self._progress.add_task(
-            title, total=epochs * images, completed=self._done, speed="", best=""
+            title, total=plan.epochs * plan.images, completed=plan.done * plan.images, speed="", best=""
         )
 
     def advance(self, images: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,14 +13,31 @@ if TYPE_CHECKING:
 
     from vitscope.trainers.preparation import Prepared
 
-__all__ = ["Observer"]
+__all__ = ["Observer", "Plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is going to do.
+
+    Attributes:
+        epochs: Epochs in all.
+        done: Epochs done before, by the run that is resumed.
+        steps: Steps an epoch; 1 where a batch holds all images.
+        images: Images an epoch.
+    """
+
+    epochs: int
+    done: int
+    steps: int
+    images: int
 
 
 class Observer:
     """What a run tells while it goes on; every method may be overridden, none must."""
 
-    def begin(self, folder: Path, *, epochs: int, images: int, done: int) -> None:
-        """Training begins: epochs in all, images an epoch, epochs done before."""
+    def begin(self, folder: Path, plan: Plan) -> None:
+        """Training begins."""
 
     def prepared(self, prepared: Prepared, network: nn.Module, device: torch.device) -> None:
         """The data and the network are there."""

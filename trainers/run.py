@@ -17,6 +17,7 @@ from vitscope.figures.files import save_figure
 from vitscope.figures.history import draw_history
 from vitscope.records.provenance import Provenance
 from vitscope.trainers.engine import Engine, TrainingState
+from vitscope.trainers.observer import Plan
 from vitscope.trainers.signals import first_signal
 
 if TYPE_CHECKING:
@@ -106,8 +107,10 @@ class Run:
         settings, state = self.settings, self.state
         device = next(self.network.parameters()).device
         self.observer.prepared(self.prepared, self.network, device)
-        images = sum(stop - start for start, stop in self.engine.starts)
-        self.observer.begin(self.folder.path, epochs=settings.epochs, images=images, done=state.epoch)
+        starts = self.engine.starts
+        images = sum(stop - start for start, stop in starts)
+        plan = Plan(epochs=settings.epochs, done=state.epoch, steps=len(starts), images=images)
+        self.observer.begin(self.folder.path, plan)
         # The loop seeds torch's generator at every step; the caller's is put back afterwards.
         devices = [device] if device.type == "cuda" else []
         try:

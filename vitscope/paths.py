@@ -133,11 +133,19 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise OutputError(f"the output {path} exists", hint="choose another --out, or add --overwrite")
-    if not (path / MANIFEST).is_file():
+    if not _is_ours(path):
         raise OutputError(
-            f"the output {path} was not made by vitscope (it has no {MANIFEST})",
+            f"the output {path} was not made by vitscope (it has no {MANIFEST} of ours)",
             hint="choose another --out: only vitscope's own folders are overwritten",
         )
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and str(manifest.get("format", "")).startswith("vitscope.")
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def test_files_pictures_and_pixels_are_the_same(tiny_run, tmp_path):
         "picture.png",
         Image.new("L", (8, 8)),
     ],
-    ids=str,
+    ids=["float", "uint16", "no images", "channels", "size", "float tensor", "none", "one path", "one image"],
 )
 def test_other_pixels_are_refused(tiny_run, given):
     with pytest.raises(InputError):

@@ -53,8 +53,8 @@ class Journal(Observer):
     def __init__(self, at=None, act=None):
         self.told, self.steps, self.at, self.act = [], 0, at, act
 
-    def begin(self, folder, *, epochs, images, done):
-        self.told.append(("begin", epochs, images, done))
+    def begin(self, folder, plan):
+        self.told.append(("begin", plan.epochs, plan.images, plan.done))
 
     def prepared(self, prepared, network, device):
         self.told.append(("prepared", len(prepared.train), device.type))
