@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vitscope.cli.console import progress_bar, result_json, table, talk
+from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
 from vitscope.cli.subjects import data_of, find_checkpoint, find_images, parse_indices
 from vitscope.errors import UsageError
 
@@ -38,27 +39,19 @@ def attention(
         Path | None,
         typer.Option("--checkpoint", help="$VITSCOPE_CHECKPOINT, ./best.pth or the newest run's otherwise."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The folder to write; beside the checkpoint by default.")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    out: Out = None,
+    device: Device = "auto",
     split: Annotated[
-        Literal["train", "validation", "test"],
+        Split,
         typer.Option("--split", help="Of --index: which part of the data.", rich_help_panel="Data"),
     ] = "test",
     data: Annotated[
         str | None,
         typer.Option("--data", help="Of --index: other data, a name or a folder.", rich_help_panel="Data"),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what lies in --out.", rich_help_panel="Output")
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Say nothing on stderr.", rich_help_panel="Output")
-    ] = False,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Show what a transformer attends to: the picture, the map, and both over each other.
 
@@ -115,9 +108,7 @@ def _from_files(files: list[Path]) -> list[Subject]:
     return [Subject(str(file), partial(read_image, file)) for file in files]
 
 
-def _from_data(
-    model: Classifier, index: str, data: str | None, split: Literal["train", "validation", "test"]
-) -> list[Subject]:
+def _from_data(model: Classifier, index: str, data: str | None, split: Split) -> list[Subject]:
     from vitscope.data.sources import load_split
     from vitscope.report.attention import Subject
 

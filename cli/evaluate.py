@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vitscope.cli.console import progress_bar, result, result_json, table, talk
+from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
 from vitscope.cli.subjects import data_of, find_checkpoint
 from vitscope.errors import UsageError
 
@@ -25,26 +26,16 @@ def evaluate(
     data: Annotated[
         str | None, typer.Option("--data", help="Other images than the checkpoint's own: a name or a folder.")
     ] = None,
-    split: Annotated[
-        Literal["train", "validation", "test"], typer.Option("--split", help="Which part of the data.")
-    ] = "test",
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The folder to write; beside the checkpoint by default.")
-    ] = None,
+    split: Annotated[Split, typer.Option("--split", help="Which part of the data.")] = "test",
+    out: Out = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")] = 256,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an evaluation in --out.", rich_help_panel="Output")
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the metrics as JSON.", rich_help_panel="Output")
-    ] = False,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    json: Json = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Say how long each part took.", rich_help_panel="Output")
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Say nothing on stderr.", rich_help_panel="Output")
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure a classifier on labelled images: numbers with intervals, tables and figures.
 

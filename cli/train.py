@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vitscope.cli.console import result, result_json, talk
+from vitscope.cli.options import Device, Json, Overwrite, Quiet
 from vitscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,22 +41,16 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="Any setting, like optimizer.lr=5e-4."),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="The seed of everything random.")] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Device = "auto",
     out: Annotated[
         Path | None, typer.Option("--out", help="The run folder; a new one below runs/ by default.")
     ] = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was stopped.")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a run in --out.", rich_help_panel="Output")
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Say nothing on stderr.", rich_help_panel="Output")
-    ] = False,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a classifier; without arguments, a small vision transformer on the embedded digits.
 

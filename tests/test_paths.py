@@ -40,7 +40,7 @@ def fill(stage: Path, text: str) -> None:
     write_text(stage / "table.csv", text)
     (stage / "deep").mkdir()
     write_text(stage / "deep" / "figure.svg", text)
-    write_text(stage / MANIFEST, "{}")
+    write_text(stage / MANIFEST, '{"format": "vitscope.test"}')
 
 
 # files
@@ -234,7 +234,7 @@ try:
     with staged_folder(path) as stage:
         for index in range(5):
             write_text(stage / f"{index}.txt", name)
-        write_text(stage / MANIFEST, "{}")
+        write_text(stage / MANIFEST, '{"format": "vitscope.test"}')
 except OutputError as error:
     print("lost", error)
 else:

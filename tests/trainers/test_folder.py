@@ -88,7 +88,7 @@ def test_an_empty_folder_or_one_killed_at_once_is_taken(tmp_path):
 
 
 def test_a_finished_run_is_replaced_only_when_told(tmp_path):
-    run = fill(tmp_path / "run", manifest__json="{}", best__pth="x", metrics__csv="x", notes="mine")
+    run = fill(tmp_path / "run", manifest__json='{"format": "vitscope.run"}', best__pth="x", metrics__csv="x", notes="mine")
     (run / "figures").mkdir()
     with pytest.raises(OutputError, match="exists"):
         create(run)
@@ -151,7 +151,7 @@ def test_a_folder_that_was_made_while_waiting_for_the_lock(tmp_path, monkeypatch
     run, acquire = tmp_path / "run", FileLock.acquire
 
     def late(self, *arguments, **options):
-        fill(run, manifest__json="{}", best__pth="theirs")
+        fill(run, manifest__json='{"format": "vitscope.run"}', best__pth="theirs")
         return acquire(self, *arguments, **options)
 
     monkeypatch.setattr(FileLock, "acquire", late)
