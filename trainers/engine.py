@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -48,7 +48,7 @@ class TrainingState:
         correct: How many of their images were classified right.
         seconds: The time they took.
         history: One row an epoch done.
-        best_epoch: The epoch, counted from 1, of the best validation accuracy; 0 before the first.
+        best_epoch: The epoch, counted from 1, that is best on the validation part; 0 before the first.
     """
 
     epoch: int = 0
@@ -218,7 +218,8 @@ class Engine:
             "images_per_second": images / state.seconds,
         }
         state.history.append(row)
-        if state.best_epoch == 0 or _rank(row) > _rank(state.best):
+        by = self.settings.select_by
+        if state.best_epoch == 0 or _rank(row, by) > _rank(state.best, by):
             state.best_epoch = state.epoch + 1
         state.epoch, state.step, state.losses, state.correct, state.seconds = state.epoch + 1, 0, [], 0, 0.0
 
@@ -277,6 +278,7 @@ def _batch_starts(count: int, size: int) -> list[tuple[int, int]]:
     return bounds[:-1] if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] == 1 else bounds
 
 
-def _rank(row: dict[str, float]) -> tuple[float, float]:
-    # Small validation parts tie often; the lower loss decides then.
-    return row["validation_accuracy"], -row["validation_loss"]
+def _rank(row: dict[str, float], select_by: Literal["accuracy", "loss"]) -> tuple[float, float]:
+    """Return what orders epochs, the best largest: accuracy, in ties the lower loss; or loss, then accuracy."""
+    accuracy, loss = row["validation_accuracy"], row["validation_loss"]
+    return (accuracy, -loss) if select_by == "accuracy" else (-loss, accuracy)

@@ -114,6 +114,7 @@ class Settings(Section):
     epochs: Positive = 100
     batch_size: Annotated[int, Field(ge=2)] = 128
     label_smoothing: Rate = 0.1
+    select_by: Literal["accuracy", "loss"] = "accuracy"
     clip_grad: Annotated[float, Field(gt=0)] | None = 1.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

@@ -88,7 +88,13 @@ def test_an_empty_folder_or_one_killed_at_once_is_taken(tmp_path):
 
 
 def test_a_finished_run_is_replaced_only_when_told(tmp_path):
-    run = fill(tmp_path / "run", manifest__json='{"format": "vitscope.run"}', best__pth="x", metrics__csv="x", notes="mine")
+    run = fill(
+        tmp_path / "run",
+        manifest__json='{"format": "vitscope.run"}',
+        best__pth="x",
+        metrics__csv="x",
+        notes="mine",
+    )
     (run / "figures").mkdir()
     with pytest.raises(OutputError, match="exists"):
         create(run)

@@ -105,6 +105,14 @@ def test_ties_go_to_the_lower_loss_and_then_to_the_earlier_epoch(monkeypatch, tm
     assert result.validation_accuracy == 0.5
 
 
+def test_the_loss_can_choose_the_epoch(monkeypatch, tmp_path):
+    scores = iter([(0.9, 0.5), (0.7, 0.8), (0.6, 0.7), (0.6, 0.75)])
+    monkeypatch.setattr(engine.Engine, "validate", lambda *_: next(scores))
+    result = train(small(epochs=4, select_by="loss"), out=tmp_path / "run", device="cpu")
+    assert result.best_epoch == 4  # the lowest loss, and of equals the higher accuracy
+    assert result.validation_accuracy == 0.75
+
+
 def test_the_test_split_is_never_loaded(monkeypatch, tmp_path):
     asked = []
 
