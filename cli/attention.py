@@ -10,8 +10,9 @@ import typer
 
 from vitscope.cli.console import progress_bar, result_json, table, talk
 from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
-from vitscope.cli.subjects import data_of, find_checkpoint, find_images, parse_indices
+from vitscope.cli.subjects import check_out, data_of, find_checkpoint, find_images, parse_indices
 from vitscope.errors import UsageError
+from vitscope.paths import fresh_path
 
 if TYPE_CHECKING:
     from vitscope.inference.classifier import Classifier
@@ -57,26 +58,18 @@ def attention(
 
     Example: vitscope attention --rollout img.png
     """
-    if rollout and raw:
-        raise UsageError("--rollout and --raw cannot be given together")
-    if layer is not None and not raw:
-        raise UsageError("--layer is for --raw: rollout goes through all layers")
     if not images and index is None:
         raise UsageError(
             "there is no image to look at",
             hint="name image files, or --index 0-7 for the checkpoint's own data",
         )
-    if overwrite and out is None:
-        raise UsageError("--overwrite needs --out", hint="without --out, a new folder is made each time")
-    method: Literal["raw", "rollout"] = "raw" if raw else "rollout"
+    method = _method(rollout=rollout, raw=raw, layer=layer)
+    check_out(out, overwrite=overwrite)
     files = find_images(images or ())
     path = find_checkpoint(checkpoint, quiet=quiet)
     from vitscope.inference.classifier import load
-    from vitscope.paths import check_output, fresh_path
     from vitscope.report.attention import report_attention
 
-    if out is not None:
-        check_output(out, overwrite=overwrite)
     model = load(path, device=device)
     subjects = _from_files(files) + ([] if index is None else _from_data(model, index, data, split))
     folder = out if out is not None else fresh_path(path.parent / f"attention-{method}")
@@ -96,6 +89,14 @@ def attention(
     rows = [(row["name"], row["predicted"], f"{row['confidence']:.1%}", row["figure"]) for row in report.rows]
     table([("image", "predicted", "confidence", "figure"), *rows])
     talk(f"written to {report.folder}, PDF and PNG, and the maps as heatmaps.npz", quiet=quiet)
+
+
+def _method(*, rollout: bool, raw: bool, layer: int | None) -> Literal["raw", "rollout"]:
+    if rollout and raw:
+        raise UsageError("--rollout and --raw cannot be given together")
+    if layer is not None and not raw:
+        raise UsageError("--layer is for --raw: rollout goes through all layers")
+    return "raw" if raw else "rollout"
 
 
 def _from_files(files: list[Path]) -> list[Subject]:

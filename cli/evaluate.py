@@ -10,8 +10,8 @@ import typer
 
 from vitscope.cli.console import progress_bar, result, result_json, table, talk
 from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
-from vitscope.cli.subjects import data_of, find_checkpoint
-from vitscope.errors import UsageError
+from vitscope.cli.subjects import check_out, data_of, find_checkpoint
+from vitscope.paths import fresh_path
 
 if TYPE_CHECKING:
     from vitscope.analysis.evaluation import Evaluation
@@ -42,18 +42,14 @@ def evaluate(
     Example: vitscope evaluate best.pth --split test --json
     """
     began = time.perf_counter()
+    check_out(out, overwrite=overwrite)
     path = find_checkpoint(checkpoint, quiet=quiet)
     from vitscope.data.sources import load_split
     from vitscope.inference.classifier import load
-    from vitscope.paths import check_output, fresh_path
     from vitscope.report.evaluation import Stopwatch, report_evaluation
 
     watch = Stopwatch()
     watch.seconds["import"] = time.perf_counter() - began
-    if out is not None:
-        check_output(out, overwrite=overwrite)
-    elif overwrite:
-        raise UsageError("--overwrite needs --out", hint="without --out, a new folder is made each time")
     with watch.part("checkpoint"):
         model = load(path, device=device)
     with watch.part("data"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vitscope.cli.console import talk
 from vitscope.errors import ImageError, InputError, UsageError
+from vitscope.paths import check_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +16,20 @@ if TYPE_CHECKING:
     from vitscope.data.sources import DataSpec
     from vitscope.inference.classifier import Classifier
 
-__all__ = ["data_of", "find_checkpoint", "find_images", "parse_indices"]
+__all__ = ["check_out", "data_of", "find_checkpoint", "find_images", "parse_indices"]
+
+
+def check_out(out: Path | None, *, overwrite: bool) -> None:
+    """Refuse an output folder that exists, before anything heavy is imported.
+
+    Raises:
+        UsageError: `--overwrite` without `--out`.
+        OutputError: The folder exists and may not be replaced.
+    """
+    if out is not None:
+        check_output(out, overwrite=overwrite)
+    elif overwrite:
+        raise UsageError("--overwrite needs --out", hint="without --out, a new folder is made each time")
 
 
 def find_checkpoint(given: Path | None, *, quiet: bool = False) -> Path:

@@ -279,6 +279,6 @@ def _batch_starts(count: int, size: int) -> list[tuple[int, int]]:
 
 
 def _rank(row: dict[str, float], select_by: Literal["accuracy", "loss"]) -> tuple[float, float]:
-    """Return what orders epochs, the best largest: accuracy, in ties the lower loss; or loss, then accuracy."""
+    """Return what orders epochs, the best largest: accuracy, then lower loss; or loss, then accuracy."""
     accuracy, loss = row["validation_accuracy"], row["validation_loss"]
     return (accuracy, -loss) if select_by == "accuracy" else (-loss, accuracy)

@@ -117,23 +117,8 @@ def vision_transformer(
 
     *Source*: Dosovitskiy et al. 2021, arXiv 2010.11929; timm's `VisionTransformer`.
     """
-    if heads < 1 or width % heads:
-        raise InputError(f"expected heads to divide the width {width}, got {heads}", hint="set model.heads")
-    if int(width * mlp_ratio) < 1:
-        raise InputError(f"an MLP of {mlp_ratio} times {width} features has none", hint="set model.mlp_ratio")
-    if pool not in _POOLS:
-        raise InputError(f"expected pool `cls` or `mean`, got {pool!r}", hint="set model.pool")
-    if stem == "convolution" and patch_size not in (None, 4):
-        raise InputError(
-            f"the convolution stem has patches of 4 pixels, not {patch_size}",
-            hint="leave model.patch_size out",
-        )
-    if patch_size is None:
-        patch_size = 4 if stem == "convolution" else patch_size_for(image_size)
-    if stem == "patch" and (patch_size < 1 or image_size % patch_size):
-        raise InputError(
-            f"expected a patch size that divides {image_size}, got {patch_size}", hint="set model.patch_size"
-        )
+    _check_sizes(width, heads=heads, mlp_ratio=mlp_ratio, pool=pool)
+    patch_size = _patch_size(patch_size, image_size=image_size, stem=stem)
     return VisionTransformer(
         img_size=image_size,
         patch_size=patch_size,
@@ -151,3 +136,28 @@ def vision_transformer(
         drop_path_rate=drop_path,
         embed_layer=ConvStem if stem == "convolution" else PatchEmbed,
     )
+
+
+def _check_sizes(width: int, *, heads: int, mlp_ratio: float, pool: str) -> None:
+    if heads < 1 or width % heads:
+        raise InputError(f"expected heads to divide the width {width}, got {heads}", hint="set model.heads")
+    if int(width * mlp_ratio) < 1:
+        raise InputError(f"an MLP of {mlp_ratio} times {width} features has none", hint="set model.mlp_ratio")
+    if pool not in _POOLS:
+        raise InputError(f"expected pool `cls` or `mean`, got {pool!r}", hint="set model.pool")
+
+
+def _patch_size(given: int | None, *, image_size: int, stem: str) -> int:
+    patch_size = given
+    if stem == "convolution" and patch_size not in (None, 4):
+        raise InputError(
+            f"the convolution stem has patches of 4 pixels, not {patch_size}",
+            hint="leave model.patch_size out",
+        )
+    if patch_size is None:
+        patch_size = 4 if stem == "convolution" else patch_size_for(image_size)
+    if stem == "patch" and (patch_size < 1 or image_size % patch_size):
+        raise InputError(
+            f"expected a patch size that divides {image_size}, got {patch_size}", hint="set model.patch_size"
+        )
+    return patch_size

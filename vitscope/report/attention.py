@@ -93,7 +93,6 @@ def report_attention(
     """
     rows: list[dict[str, Any]] = []
     parts: list[list[Heatmap]] = []
-    digits = len(str(len(subjects) - 1))
     with staged_folder(folder, overwrite=overwrite) as stage:
         for start in range(0, len(subjects), batch_size):
             batch = subjects[start : start + batch_size]
@@ -101,19 +100,11 @@ def report_attention(
             maps, predictions = _explain(model, pictures, method=method, layer=layer)
             parts.append(maps)
             for index, (subject, picture) in enumerate(zip(batch, pictures, strict=True)):
-                prefix = f"{start + index:0{digits}d}_" if len(subjects) > 1 else ""
-                stem = prefix + _word(subject.name)
+                stem = _stem(subject.name, number=start + index, count=len(subjects))
                 figure = _draw(maps, picture, model, image=index, prediction=predictions[index])
                 save_figure(figure, stage / stem)
-                predicted, confidence = predictions[index]
-                rows.append(
-                    {
-                        "name": subject.name,
-                        "predicted": predicted,
-                        "confidence": confidence,
-                        "figure": f"{stem}.pdf",
-                    }
-                )
+                row = dict(zip(("predicted", "confidence"), predictions[index], strict=True))
+                rows.append({"name": subject.name, **row, "figure": f"{stem}.pdf"})
                 if progress is not None:
                     progress(1)
         provenance = Provenance.collect(checkpoint=model.source, checkpoint_digest=model.digest)
@@ -165,6 +156,7 @@ def _join(parts: Sequence[Sequence[Heatmap]], names: tuple[str, ...]) -> Heatmap
     return Heatmap(values=values, method=first[0].method, options=options, names=names)
 
 
-def _word(text: str) -> str:
-    """Return the last part of a name as part of a file name."""
-    return re.sub(r"[^\w.-]+", "-", Path(text).stem).strip("-.")[:60] or "image"
+def _stem(name: str, *, number: int, count: int) -> str:
+    """Return a file name for a subject's figure, numbered where there are several."""
+    word = re.sub(r"[^\w.-]+", "-", Path(name).stem).strip("-.")[:60] or "image"
+    return word if count == 1 else f"{number:0{len(str(count - 1))}d}_{word}"
