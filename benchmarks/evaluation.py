@@ -27,7 +27,7 @@ from vitscope.cli.subjects import data_of
 def bare(checkpoint: str, data: str | None, batch_size: int) -> tuple[float, int]:
     """Return the seconds of the forward passes alone, and the number of images."""
     model = vitscope.load(checkpoint)
-    images = vitscope.load_split(data_of(model, data), "test")
+    images = vitscope.load_split(data_of(model, data, "test"), "test")
     batches = [
         model.preprocessing.normalize(pixels) for pixels in images.batches(model.preprocessing, batch_size)
     ]

@@ -15,7 +15,7 @@ from vitscope.errors import UsageError
 from vitscope.paths import fresh_path
 
 if TYPE_CHECKING:
-    from vitscope.inference.classifier import Classifier
+    from vitscope.data.imageset import ImageSet
     from vitscope.report.attention import Subject
 
 __all__ = ["attention"]
@@ -67,11 +67,13 @@ def attention(
     check_out(out, overwrite=overwrite)
     files = find_images(images or ())
     path = find_checkpoint(checkpoint, quiet=quiet)
+    from vitscope.data.sources import load_split
     from vitscope.inference.classifier import load
     from vitscope.report.attention import report_attention
 
     model = load(path, device=device)
-    subjects = _from_files(files) + ([] if index is None else _from_data(model, index, data, split))
+    own = None if index is None else load_split(data_of(model, data, split), split)
+    subjects = _from_files(files) + ([] if own is None else _from_data(own, index or ""))
     folder = out if out is not None else fresh_path(path.parent / f"attention-{method}")
     with progress_bar("drawing", len(subjects), quiet=quiet) as progress:
         report = report_attention(
@@ -81,6 +83,7 @@ def attention(
             method=method,
             layer=-1 if layer is None else layer,
             overwrite=overwrite,
+            images=own,
             progress=progress,
         )
     if json:
@@ -109,10 +112,9 @@ def _from_files(files: list[Path]) -> list[Subject]:
     return [Subject(str(file), partial(read_image, file)) for file in files]
 
 
-def _from_data(model: Classifier, index: str, data: str | None, split: Split) -> list[Subject]:
-    from vitscope.data.sources import load_split
+def _from_data(images: ImageSet, index: str) -> list[Subject]:
     from vitscope.report.attention import Subject
 
-    source = load_split(data_of(model, data), split)
-    chosen = parse_indices(index, len(source))
-    return [Subject(f"{source.name}-{split}-{number}", partial(source.image, number)) for number in chosen]
+    chosen = parse_indices(index, len(images))
+    name = f"{images.name}-{images.split}"
+    return [Subject(f"{name}-{number}", partial(images.image, number)) for number in chosen]

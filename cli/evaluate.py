@@ -21,7 +21,10 @@ __all__ = ["evaluate"]
 
 def evaluate(
     checkpoint: Annotated[
-        Path | None, typer.Argument(help="A checkpoint; the newest run's by default.", show_default=False)
+        Path | None,
+        typer.Argument(
+            help="$VITSCOPE_CHECKPOINT, ./best.pth or the newest run's otherwise.", show_default=False
+        ),
     ] = None,
     data: Annotated[
         str | None, typer.Option("--data", help="Other images than the checkpoint's own: a name or a folder.")
@@ -53,7 +56,7 @@ def evaluate(
     with watch.part("checkpoint"):
         model = load(path, device=device)
     with watch.part("data"):
-        images = load_split(data_of(model, data), split)
+        images = load_split(data_of(model, data, split), split)
     folder = out if out is not None else fresh_path(path.parent / f"evaluation-{split}")
     talk(f"{model.name} on {images.name}, {split}: {len(images):,} images", quiet=quiet)
     with progress_bar("predicting", len(images), quiet=quiet) as progress:
@@ -62,7 +65,10 @@ def evaluate(
         )
     watch.seconds["total"] = time.perf_counter() - began
     if verbose:
-        talk("seconds: " + ", ".join(f"{part} {seconds:.2f}" for part, seconds in watch.seconds.items()))
+        talk(
+            "seconds: " + ", ".join(f"{part} {seconds:.2f}" for part, seconds in watch.seconds.items()),
+            quiet=quiet,
+        )
     if json:
         result_json(report.evaluation.metrics() | {"folder": str(report.folder)})
     else:

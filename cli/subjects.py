@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from vitscope.paths import check_output
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from vitscope.cli.options import Split
     from vitscope.data.sources import DataSpec
     from vitscope.inference.classifier import Classifier
 
@@ -59,45 +62,70 @@ def find_checkpoint(given: Path | None, *, quiet: bool = False) -> Path:
     return found
 
 
-def data_of(model: Classifier, given: str | None) -> DataSpec:
+def data_of(model: Classifier, given: str | None, split: Split) -> DataSpec:
     """Return where the images are: what was given, else what the checkpoint was trained on.
 
+    A folder that is given, is not the checkpoint's own and is not divided is a test split throughout.
+
     Raises:
-        InputError: Neither is known.
+        InputError: The model does not know its data.
     """
     from dataclasses import replace
 
     if model.data is None:
-        raise InputError("the model does not know its data", hint="name it with --data")
-    return model.data if given is None else replace(model.data, source=given)
+        raise InputError("the model does not know its data")
+    if given is None:
+        return model.data
+    foreign = os.path.realpath(given) != os.path.realpath(model.data.source)
+    test = 1.0 if foreign and split == "test" else model.data.test
+    return replace(model.data, source=given, test=test)
 
 
 def find_images(arguments: Iterable[str]) -> list[Path]:
     """Return the image files that the arguments name: files, folders (searched below) and glob patterns.
 
     Raises:
+        UsageError: An argument is empty.
         ImageError: An argument names none.
     """
-    from vitscope.data.images import IMAGE_SUFFIXES
-
     found: list[Path] = []
     for argument in arguments:
-        path = Path(argument)
-        if path.is_dir():
-            files = (
-                item for item in sorted(path.rglob("*")) if item.is_file() and not item.name.startswith(".")
-            )
-            matches = [item for item in files if item.suffix.lower() in IMAGE_SUFFIXES]
-        elif path.exists():
-            matches = [path]
+        if not argument:
+            raise UsageError("an image's name is empty", hint="is a variable of your shell not set?")
+        if os.path.lexists(argument):
+            matches = _below(argument) if os.path.isdir(argument) else [Path(argument)]
         else:
-            anchor = Path(path.anchor or ".")
-            pattern = str(path.relative_to(path.anchor)) if path.anchor else argument
-            matches = sorted(anchor.glob(pattern)) if any(letter in argument for letter in "*?[") else []
+            hits = sorted(glob.glob(_pattern(argument), recursive=True))
+            matches = [
+                image for hit in hits for image in (_below(hit) if os.path.isdir(hit) else _images([hit]))
+            ]
         if not matches:
             raise ImageError(f"{argument} is no image, and no folder or pattern that holds one")
         found += matches
     return found
+
+
+def _below(folder: str) -> list[Path]:
+    files = (str(item) for item in sorted(Path(folder).rglob("*")) if item.is_file())
+    return _images(files)
+
+
+def _images(files: Iterable[str]) -> list[Path]:
+    from vitscope.data.images import IMAGE_SUFFIXES
+
+    paths = (Path(file) for file in files)
+    return [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
+
+
+def _pattern(argument: str) -> str:
+    """Return the pattern with the part that exists as it stands, brackets and all, taken literally."""
+    path = Path(argument)
+    known = Path(path.anchor)
+    for part in path.relative_to(path.anchor).parts:
+        if not os.path.lexists(known / part):
+            break
+        known /= part
+    return os.path.join(glob.escape(str(known)), str(path.relative_to(known)))  # noqa: PTH118
 
 
 def parse_indices(text: str, count: int) -> list[int]:
@@ -108,12 +136,15 @@ def parse_indices(text: str, count: int) -> list[int]:
     """
     indices: list[int] = []
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise UsageError(f"expected --index like 0-7 or 3,5,10-12, got {text!r}")
-        indices += range(int(first), int(last if dash else first) + 1)
-        if indices and max(indices[-1], int(first)) >= count:
-            raise UsageError(f"--index {text} is out of range: there are {count} images, 0-{count - 1}")
-    if not indices:
-        raise UsageError(f"--index {text} names no image")
+        form = re.fullmatch(r"\s*([0-9]{1,12})(?:-([0-9]{1,12}))?\s*", part)
+        if form is None:
+            raise UsageError(f"expected --index like 0-7 or 3,5,10-12, got {text[:80]!r}")
+        first, last = int(form[1]), int(form[2] or form[1])
+        if first > last:
+            raise UsageError(f"--index {part.strip()} counts backwards", hint=f"write {last}-{first}")
+        if last >= count:
+            raise UsageError(
+                f"--index {part.strip()} is out of range: there are {count} images, 0-{count - 1}"
+            )
+        indices += range(first, last + 1)
     return indices

@@ -63,6 +63,7 @@ def train(
         "--set": settings,
         "--seed": seed,
         "--out": out,
+        "--overwrite": overwrite or None,
     }
     if resume is not None:
         _check_resume(resume, config, [name for name, value in given.items() if value is not None])

@@ -51,7 +51,7 @@ class Lines(Observer):
         talk(f"run folder: {folder}")
         steps = "1 step: a batch holds all images" if plan.steps == 1 else f"{plan.steps:,} steps"
         going_on = f", from epoch {plan.done + 1} on" if plan.done else ""
-        talk(f"{plan.epochs:,} epochs of {steps}{going_on}")
+        talk(f"{plan.epochs:,} epoch{'s' if plan.epochs > 1 else ''} of {steps}{going_on}")
 
     def epoch(self, row: dict[str, float], *, best: bool) -> None:
         """Print the epoch's line."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 import shutil
 from contextlib import suppress
@@ -13,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from vitscope.errors import EnvironmentFault, OutputError, UsageError
-from vitscope.paths import MANIFEST, check_output, explained, fresh_path, utc_stamp, write_json, write_text
+from vitscope.paths import (
+    MANIFEST,
+    check_output,
+    explained,
+    fresh_path,
+    is_ours,
+    utc_stamp,
+    write_json,
+    write_text,
+)
 from vitscope.trainers.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -74,10 +84,13 @@ class RunFolder:
         return folder
 
     def clear(self) -> None:
-        """Remove what an earlier run left, and nothing else."""
+        """Remove what an earlier run left, its evaluations and maps with it, and nothing else."""
         for name in _OWN_FILES:
             (self.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.path / "figures", ignore_errors=True)
+        for item in list(self.path.iterdir()):
+            if item.is_dir() and not item.is_symlink() and is_ours(item):
+                shutil.rmtree(item, ignore_errors=True)
 
     def point_latest(self) -> None:
         """Let `latest`, beside the folder, point to it."""
@@ -131,7 +144,7 @@ def _claim(path: Path) -> Path:
 
 def check_run_output(path: Path, *, overwrite: bool) -> None:
     """Refuse a folder that holds something, but not an unfinished run of ours where it may be replaced."""
-    if path.is_dir() and {item.name for item in path.iterdir()} <= {_LOCK}:
+    if os.path.isdir(path) and {item.name for item in path.iterdir()} <= {_LOCK}:
         return
     if not _unfinished(path):
         check_output(path, overwrite=overwrite)
@@ -142,7 +155,7 @@ def check_run_output(path: Path, *, overwrite: bool) -> None:
 
 def _unfinished(path: Path) -> bool:
     """Whether a folder holds a run without manifest: its `config.yaml` has every setting, as runs have."""
-    if not (path / "config.yaml").is_file() or (path / MANIFEST).exists():
+    if not os.path.isfile(path / "config.yaml") or os.path.exists(path / MANIFEST):
         return False
     try:
         return set(read_settings(path / "config.yaml")) == set(Settings.model_fields)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from vitscope.data.imageset import ImageSet
     from vitscope.trainers.settings import Settings
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "anchored", "prepare"]
 
 _LARGEST_RESIDENT = 64
 _DEFAULT_SIZE = 64
@@ -51,6 +52,15 @@ class Prepared:
     def digests(self) -> dict[str, str]:
         """What names the images: a run that is resumed must find the same."""
         return {"data_digest": self.train.digest, "validation_digest": self.validation.digest}
+
+
+def anchored(settings: Settings) -> Settings:
+    """Return the settings with the data's folder absolute: run and checkpoint find it again from anywhere."""
+    source = settings.data.source
+    if source in dataset_names() or not os.path.isdir(Path(source).expanduser()):
+        return settings
+    data = settings.data.model_copy(update={"source": str(Path(source).expanduser().resolve())})
+    return settings.model_copy(update={"data": data})
 
 
 def prepare(settings: Settings) -> Prepared:
@@ -92,9 +102,6 @@ def prepare(settings: Settings) -> Prepared:
         train, validation = train.in_memory(neutral), validation.in_memory(neutral)
     mean, std = _statistics(train, neutral)
     preprocessing = Preprocessing(size=(size, size), channels=channels, mean=mean, std=std)
-    if spec.source not in dataset_names():
-        # The checkpoint must find its folder again from wherever it is used.
-        spec = replace(spec, source=str(Path(spec.source).expanduser().resolve()))
     return Prepared(spec, train, validation, preprocessing, options, augmentation)
 
 

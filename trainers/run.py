@@ -15,6 +15,7 @@ from vitscope.checkpoint.record import Checkpoint
 from vitscope.errors import Interrupted
 from vitscope.figures.files import save_figure
 from vitscope.figures.history import draw_history
+from vitscope.paths import MANIFEST
 from vitscope.records.provenance import Provenance
 from vitscope.trainers.engine import Engine, TrainingState
 from vitscope.trainers.observer import Plan
@@ -102,6 +103,11 @@ class Run:
             self.best, self.best_digest = best.state, best.digest
             self.best_saved = self.state.best_epoch
 
+    @property
+    def complete(self) -> bool:
+        """Whether the run came to its end before, manifest included."""
+        return self.state.epoch >= self.settings.epochs and (self.folder.path / MANIFEST).is_file()
+
     def finish(self) -> RunResult:
         """Train to the last epoch, then write the history, its figure and the manifest."""
         settings, state = self.settings, self.state
@@ -123,7 +129,7 @@ class Run:
         finally:
             self.observer.end()
         self._complete()
-        return self._result()
+        return self.result()
 
     def _epoch(self, caught: list[int]) -> None:
         state = self.state
@@ -187,7 +193,7 @@ class Run:
     def _complete(self) -> None:
         figure = draw_history(self.state.history, best_epoch=self.state.best_epoch)
         save_figure(figure, self.folder.path / "figures" / "history")
-        result = asdict(self._result()) | {"folder": self.folder.path.resolve().name}
+        result = asdict(self.result()) | {"folder": self.folder.path.resolve().name}
         self.folder.write_manifest(
             {
                 "result": result,
@@ -196,7 +202,8 @@ class Run:
             }
         )
 
-    def _result(self) -> RunResult:
+    def result(self) -> RunResult:
+        """Return what the run reports, as far as it has come."""
         state = self.state
         return RunResult(
             folder=self.folder.path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,7 +14,7 @@ from vitscope.models.registry import build_model
 from vitscope.trainers.augmentation import stream
 from vitscope.trainers.folder import RunFolder, check_run_output
 from vitscope.trainers.observer import Observer
-from vitscope.trainers.preparation import Prepared, prepare
+from vitscope.trainers.preparation import Prepared, anchored, prepare
 from vitscope.trainers.run import Run, RunResult
 from vitscope.trainers.settings import Settings, parse_settings, settings_text
 
@@ -48,6 +49,7 @@ def train(
     target = resolve_device(device)
     if out is not None:
         check_run_output(out, overwrite=overwrite)
+    settings = anchored(settings)
     prepared = prepare(settings)
     network = _network(settings, prepared)
     folder = RunFolder.create(out, preset=settings.preset, data=prepared.train.name, overwrite=overwrite)
@@ -67,12 +69,12 @@ def resume(path: Path, *, device: str = "auto", observer: Observer | None = None
         VitscopeError: As for `train`.
     """
     target = resolve_device(device)
-    if not (path / "last.pth").exists():
+    if not os.path.exists(path / "last.pth"):
         raise InputError(f"{path} holds no last.pth to resume from", hint="give the folder of a run")
     folder = RunFolder(path)  # first of all, since another process may be about to write last.pth anew
     try:
         run = _recalled(folder, target, observer or Observer())
-        return run.finish()
+        return run.result() if run.complete else run.finish()
     finally:
         folder.release()
 

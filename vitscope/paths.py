@@ -133,14 +133,15 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise OutputError(f"the output {path} exists", hint="choose another --out, or add --overwrite")
-    if not _is_ours(path):
+    if not is_ours(path):
         raise OutputError(
             f"the output {path} was not made by vitscope (it has no {MANIFEST} of ours)",
             hint="choose another --out: only vitscope's own folders are overwritten",
         )
 
 
-def _is_ours(folder: Path) -> bool:
+def is_ours(folder: Path) -> bool:
+    """Return whether a folder has a manifest that vitscope wrote."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -160,6 +161,7 @@ def staged_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         OutputError: The folder exists, or another process is making it.
         EnvironmentFault: It cannot be written there.
     """
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - `.` has no name, and `a/../a` none once `a` is moved
     check_output(path, overwrite=overwrite)
     stage = _beside(path, "partial")
     with explained(path), _only_writer(stage, path) as failed:

@@ -269,3 +269,19 @@ def test_json_keeps_hostile_class_names_exactly(tmp_path, monkeypatch):
     assert answer.exit_code == 0, answer.stderr
     answer = runner.invoke(app, ["attention", "--index", "0-1", "--checkpoint", "run/best.pth"])
     assert answer.exit_code == 0, answer.stderr
+
+
+def test_odd_indices(refused, tiny_run):
+    checkpoint = ["--checkpoint", tiny_run / "best.pth", "--out", "o"]
+    for text in ("0-99999999999", "0-99999999999999999999999", "5,7-0", "٣", "", "1-", "-1"):
+        refused(2, "attention", f"--index={text}", *checkpoint)
+
+
+def test_odd_names(refused, tiny_run):
+    checkpoint = ["--checkpoint", tiny_run / "best.pth"]
+    assert "empty" in refused(2, "attention", "", *checkpoint)
+    refused(3, "attention", "x" * 300, *checkpoint)
+    refused(3, "attention", "**.png", *checkpoint)
+    refused(3, "train", "--resume", "x" * 300)
+    refused(4, "train", "--epochs", "1", "--out", "x" * 300)
+    refused(2, "train", "--resume", tiny_run, "--overwrite")

@@ -225,3 +225,61 @@ def test_digits_reach_97_percent(tmp_path):
     assert answer.returncode == 0, answer.stderr
     answer = process("evaluate", "run/best.pth", "--json", cwd=tmp_path)
     assert json.loads(answer.stdout)["accuracy"] >= 0.97
+
+
+def test_patterns_with_brackets_readmes_and_folders(run, tiny_run, tmp_path):
+    for name in ("d[1]/a.png", "d[1]/deep/b.PNG", "other/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 90).save(tmp_path / name, "PNG")
+    (tmp_path / "d[1]" / "readme.txt").write_text("no image")
+    for pattern, count in (("d[1]/*.png", 1), ("d[1]/*", 2), ("*", 3), ("**/*.png", 2), ("d[[]1]", 2)):
+        answer = run("attention", pattern, "--checkpoint", tiny_run / "best.pth", "--json")
+        assert answer.exit_code == 0, answer.stderr
+        assert len(json.loads(answer.stdout)["images"]) == count, pattern
+
+
+def test_a_run_is_resumed_and_evaluated_from_another_folder(run, tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    for name in ("dark", "light"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for index in range(20):
+            level = generator.integers(0, 90, (8, 8), dtype=np.uint8) + (150 if name == "light" else 0)
+            Image.fromarray(level.astype(np.uint8)).save(tmp_path / "data" / name / f"{index}.png")
+    answer = run("train", "vit-micro", "--data", "data", "--epochs", 1, *TINY, "--out", "run")
+    assert answer.exit_code == 0, answer.stderr
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run("train", "--resume", tmp_path / "run").exit_code == 0
+    answer = run("train", "--config", tmp_path / "run" / "config.yaml", "--out", "again")
+    assert answer.exit_code == 0, answer.stderr
+    assert json.loads(run("evaluate", tmp_path / "run" / "best.pth", "--json").stdout)["n"] == 8
+    # Its own folder is divided as in training; one that the model does not know is a test split throughout.
+    (tmp_path / "data").rename(tmp_path / "moved")
+    answer = run("evaluate", tmp_path / "run" / "best.pth")
+    assert (answer.exit_code, "--data" in answer.stderr) == (3, True)
+    answer = run("evaluate", tmp_path / "run" / "best.pth", "--data", tmp_path / "moved", "--json")
+    assert json.loads(answer.stdout)["n"] == 40
+
+
+def test_overwriting_a_run_takes_its_results_with_it(run, tmp_path):
+    assert run("train", "--epochs", 1, *TINY, "--out", "run").exit_code == 0
+    assert run("evaluate", "run/best.pth", "--quiet").exit_code == 0
+    (tmp_path / "run" / "mine").mkdir()
+    manifest = (tmp_path / "run" / "manifest.json").read_text()
+    assert run("train", "--resume", "run").exit_code == 0
+    assert (tmp_path / "run" / "manifest.json").read_text() == manifest
+    assert run("train", "--epochs", 1, *TINY, "--out", "run", "--overwrite").exit_code == 0
+    assert not (tmp_path / "run" / "evaluation-test").exists()
+    assert (tmp_path / "run" / "mine").exists()
+
+
+def test_an_output_named_by_dots(run, tiny_run, tmp_path, monkeypatch):
+    (tmp_path / "dot").mkdir()
+    answer = run("evaluate", tiny_run / "best.pth", "--out", f"{tmp_path}/dot/../dot/.", "--quiet")
+    assert answer.exit_code == 0, answer.stderr
+    assert (tmp_path / "dot" / "metrics.json").exists()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    answer = run("attention", "--index", "0", "--checkpoint", tiny_run / "best.pth", "--out", ".")
+    assert answer.exit_code == 0, answer.stderr
+    assert (tmp_path / "here" / "heatmaps.npz").exists()

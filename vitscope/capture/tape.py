@@ -159,8 +159,9 @@ def capture(
     model's outputs differ by rounding alone (1e-6 in float32). Calls are seen in the thread that opened the
     block, for any number of forward passes; their images are joined.
 
-    *Differs* from hooks by name: nothing depends on module names or attributes, and what cannot be captured
-    right is an error, never a part.
+    *Differs* from hooks by name: what is recorded is found in the computation. Names serve one end: a module
+    whose class is called attention and of which nothing was recorded is an error, so that a chain is never
+    silently a part. Attention without a softmax call, in a class of another name, cannot be noticed.
 
     Args:
         model: Any module that takes a batch of images; its dropout must be off (`model.eval()`).

@@ -115,7 +115,7 @@ def _downloaded(spec: DataSpec, split: Split) -> ImageSet:
 def _folder(spec: DataSpec, split: Split) -> ImageSet:
     # Unlike Path's methods, these two take unknown users and names too long for what they are: not there.
     root = Path(os.path.expanduser(spec.source))  # noqa: PTH111
-    if not os.path.exists(root):  # noqa: PTH110
+    if not os.path.exists(root):
         raise DataError(f"there is no data set or folder {spec.source!r}", hint=_suggestion(spec.source))
     layout = find_layout(root)
     if layout.whole:
@@ -214,4 +214,5 @@ def _few(names: list[str]) -> str:
 def _suggestion(source: str) -> str:
     near = difflib.get_close_matches(source.lower(), dataset_names(), n=1)
     guess = f"did you mean {near[0]}? " if near else ""
-    return f"{guess}known by name: {', '.join(dataset_names())}; anything else is the path of an image folder"
+    names = ", ".join(dataset_names())
+    return f"{guess}known by name: {names}; else a folder of images: where it has moved, name it with --data"

@@ -194,15 +194,22 @@ def _bar(figure: Figure, drawn: AxesImage, axes: list[Axes], scale: Scale, note:
     ends = [scale.low, scale.high]
     if scale.low == scale.high:
         ends, note = [scale.low], "the same value everywhere"
-    bar.set_ticks(ends, labels=[_rounded(end, scale.high) for end in ends])
+    bar.set_ticks(ends, labels=_labels(ends))
     bar.outline.set_visible(False)
     width = figure.get_figwidth() * 72
     plain([bar.ax.set_xlabel(shorten(note, 0.9 * width, size=7), fontsize=7, labelpad=1)])
 
 
-def _rounded(value: float, largest: float) -> str:
-    # Softmax is never 0, and 8.3e-23 says no more than that.
-    return "≈ 0" if 0 < value < 1e-3 * largest else f"{value:.2g}"
+def _labels(ends: list[float]) -> list[str]:
+    """Return the ends with two digits, or as many as their difference needs to be told to a tenth."""
+    low, high = ends[0], ends[-1]
+    if 0 < low < 1e-3 * high:
+        return ["≈ 0", f"{high:.2g}"]  # softmax is never 0, and 8.3e-23 says no more than that
+    for digits in range(2, 9):
+        labels = [f"{end:.{digits}g}" for end in ends]
+        if abs(float(labels[-1]) - float(labels[0]) - (high - low)) <= 0.1 * (high - low):
+            break
+    return labels
 
 
 def _title(figure: Figure, prediction: tuple[str, float] | None) -> None:

@@ -25,7 +25,7 @@ class Provenance:
         created: UTC time, ISO 8601.
         checkpoint: Path or name of the model; empty where there is none.
         checkpoint_digest: The checkpoint's own digest.
-        data: Name of the data set, or its folder.
+        data: Name of the data set, or of its folder.
         split: `train`, `validation`, `test` or empty.
         data_digest: The digest of the images' names and labels.
         seed: The seed, where one was used.

@@ -26,11 +26,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
+    from vitscope.data.imageset import ImageSet
     from vitscope.inference.classifier import Classifier
 
 __all__ = ["AttentionReport", "Subject", "report_attention"]
 
 Method = Literal["rollout", "raw"]
+
+_PASS = 64  # pictures opened and explained at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +70,7 @@ def report_attention(
     method: Method = "rollout",
     layer: int = -1,
     overwrite: bool = False,
-    batch_size: int = 64,
+    images: ImageSet | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> AttentionReport:
     """Draw the attention of each picture, and write the folder whole or not at all.
@@ -82,7 +85,7 @@ def report_attention(
         method: `rollout`, through all layers, or `raw`, each head of one layer.
         layer: Of raw attention: from 0 at the input, negative from the end.
         overwrite: Replace an attention folder that lies there.
-        batch_size: Images a forward pass.
+        images: The data set that pictures were taken from, for the provenance.
         progress: Called with the number of pictures done since the last call.
 
     Raises:
@@ -94,8 +97,8 @@ def report_attention(
     rows: list[dict[str, Any]] = []
     parts: list[list[Heatmap]] = []
     with staged_folder(folder, overwrite=overwrite) as stage:
-        for start in range(0, len(subjects), batch_size):
-            batch = subjects[start : start + batch_size]
+        for start in range(0, len(subjects), _PASS):
+            batch = subjects[start : start + _PASS]
             pictures = [subject.open() for subject in batch]
             maps, predictions = _explain(model, pictures, method=method, layer=layer)
             parts.append(maps)
@@ -107,12 +110,19 @@ def report_attention(
                 rows.append({"name": subject.name, **row, "figure": f"{stem}.pdf"})
                 if progress is not None:
                     progress(1)
-        provenance = Provenance.collect(checkpoint=model.source, checkpoint_digest=model.digest)
+        provenance = _provenance(model, images)
         names = tuple(subject.name for subject in subjects)
         replace(_join(parts, names), provenance=provenance).save(stage / "heatmaps.npz")
         manifest = {"format": "vitscope.attention", "version": 1, "method": method, "images": rows}
         write_json(stage / MANIFEST, manifest | {"provenance": provenance.to_dict()})
     return AttentionReport(folder, tuple(rows))
+
+
+def _provenance(model: Classifier, images: ImageSet | None) -> Provenance:
+    known = {"checkpoint": model.source, "checkpoint_digest": model.digest}
+    if images is not None:
+        known |= {"data": images.name, "split": images.split, "data_digest": images.digest}
+    return Provenance.collect(**known)
 
 
 def _explain(
