@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from vitscope.trainers.observer import Plan
 from vitscope.trainers.signals import first_signal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from torch import nn
@@ -91,7 +93,10 @@ class Run:
             split=prepared.train.split,
             data_digest=prepared.train.digest,
             seed=settings.seed,
-            config={"threads": torch.get_num_threads(), "device": str(self.engine.device)},
+            config={
+                "threads": settings.threads or torch.get_num_threads(),
+                "device": str(self.engine.device),
+            },
         )
 
     def recall(self, memory: dict[str, Any]) -> None:
@@ -120,7 +125,8 @@ class Run:
         # The loop seeds torch's generator at every step; the caller's is put back afterwards.
         devices = [device] if device.type == "cuda" else []
         try:
-            with torch.random.fork_rng(devices=devices), first_signal() as caught:
+            threads = _threads(settings.threads)
+            with torch.random.fork_rng(devices=devices), threads, first_signal() as caught:
                 if not (self.folder.path / "last.pth").exists():
                     self._save()  # so that a run can be resumed from its first second on
                 while state.epoch < settings.epochs:
@@ -213,3 +219,14 @@ class Run:
             seconds=sum(row["seconds"] for row in state.history),
             digest=self.best_digest,
         )
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Compute with so many threads inside the block; as before where there is no number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -116,6 +116,7 @@ class Settings(Section):
     label_smoothing: Rate = 0.1
     select_by: Literal["accuracy", "loss"] = "accuracy"
     clip_grad: Annotated[float, Field(gt=0)] | None = 1.0
+    threads: Positive | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 

@@ -274,3 +274,12 @@ def test_bfloat16_on_a_cpu(tmp_path):
 
 def test_the_data_is_found_again(finished):
     assert DataSpec.from_dict(load_checkpoint(finished[0].folder / "best.pth").data).source == "digits"
+
+
+def test_threads_are_as_asked_in_the_run_and_as_before_after_it(tmp_path):
+    seen = []
+    journal = Journal(at=1, act=lambda: seen.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    train(small(epochs=1, threads=2), out=tmp_path / "run", device="cpu", observer=journal)
+    assert seen == [2]
+    assert torch.get_num_threads() == before == 1
