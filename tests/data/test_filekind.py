@@ -38,7 +38,7 @@ def saved():
         (b'<?xml version="1.0"?><kml>', "an XML document"),
         (b"P5\n1 1\n255\n\x00", "a PNM image"),
         (b"Password: x", "text"),
-        (gzip.compress(b"x"), "gzip-compressed data"),
+        (gzip.compress(b"x", mtime=0), "gzip-compressed data"),
         (zipped(), "a zip archive"),
         (saved(), "a NumPy array"),
         (b"/annex/objects/MD5-s3--0", "a git-annex pointer (the real file was not fetched)"),
