@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,9 +10,10 @@ from hypothesis.extra import numpy as hnp
 
 from tests.oracles import scoring
 from tests.oracles.samples import digits, made
+from vitscope.analysis import blocks
 from vitscope.analysis import outcomes as module
 from vitscope.analysis.outcomes import outcomes
-from vitscope.errors import InputError, NotFiniteError
+from vitscope.errors import InputError, NotFiniteError, UsageError
 
 # Few distinct values make ties common.
 SCORES = hnp.arrays(
@@ -33,16 +36,57 @@ def test_columns_equal_the_plain_loop(logits, data):
         assert rows.truth[index] == pytest.approx(p[label], rel=1e-12, abs=1e-300)
         assert -rows.log_truth[index] == pytest.approx(scoring.nll([row], [label]), rel=1e-12, abs=1e-12)
         assert rows.square_sum[index] == pytest.approx(sum(value**2 for value in p), rel=1e-12)
+        assert rows.entropy[index] == pytest.approx(scoring.entropy(p), rel=1e-9, abs=1e-12)
+        ordered = sorted(range(len(row)), key=lambda place: (-row[place], place))
+        assert rows.top[index].tolist() == ordered[:5]
+        assert rows.maximum[index] == max(row)
+        assert rows.logsumexp[index] == pytest.approx(scoring.logsumexp(row), rel=1e-12, abs=1e-12)
+        expected = max(row) - row[ordered[1]] if len(row) > 1 else math.inf
+        assert rows.margin[index] == expected
     assert np.array_equal(rows.rank == 0, rows.correct)
 
 
 def test_blocks_do_not_show(monkeypatch):
     predictions, _ = digits()
     whole = outcomes(predictions)
-    monkeypatch.setattr(module, "_BLOCK_BYTES", 7 * 8 * 10)
-    small = outcomes(predictions)
+    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 7 * 8 * 10)
+    small, again = outcomes(predictions), outcomes(predictions)
     for name in module._COLUMNS:
         np.testing.assert_array_equal(getattr(small, name), getattr(whole, name))
+    np.testing.assert_array_equal(small.class_bins.count, whole.class_bins.count)
+    np.testing.assert_array_equal(small.class_bins.hits, whole.class_bins.hits)
+    np.testing.assert_allclose(small.class_bins.mass, whole.class_bins.mass, rtol=1e-12, atol=1e-12)
+    # Threads finish in any order; the sums are taken in the blocks' order.
+    np.testing.assert_array_equal(small.class_bins.mass, again.class_bins.mass)
+
+
+@settings(deadline=None)
+@given(SCORES, st.integers(1, 20), st.data())
+def test_class_bins_equal_the_plain_loop(logits, bins, data):
+    labels = data.draw(hnp.arrays(np.int64, len(logits), elements=st.integers(0, logits.shape[1] - 1)))
+    found = outcomes(made(logits, labels), bins=bins).class_bins
+    count, hits, mass = scoring.class_bins(logits.tolist(), labels.tolist(), bins)
+    assert found.count.tolist() == count
+    assert found.hits.tolist() == hits
+    np.testing.assert_allclose(found.mass, mass, rtol=1e-9, atol=1e-12)
+
+
+def test_class_bins_leave_out_rows_that_are_not_finite():
+    logits = np.array([[0.0, 1.0], [np.nan, 0.0], [2.0, 1.0]])
+    whole = outcomes(made(logits, [1, 0, 0])).class_bins
+    kept = outcomes(made(logits[[0, 2]], [1, 0])).class_bins
+    np.testing.assert_array_equal(whole.count, kept.count)
+    np.testing.assert_array_equal(whole.mass, kept.mass)
+    with pytest.raises(UsageError, match="at least 1 bin"):
+        outcomes(made(logits, [1, 0, 0]), bins=0)
+
+
+def test_the_largest_floats_warn_of_nothing():
+    rows = outcomes(made([[1e308, -1e308, 0.0], [-1e308, -1e308, -1e308]], [1, 0]))
+    assert rows.confidence.tolist() == [1.0, pytest.approx(1 / 3)]
+    assert rows.entropy.tolist() == [0.0, pytest.approx(math.log(3))]
+    assert rows.log_truth[0] == -np.inf
+    assert rows.margin.tolist() == [1e308, 0.0]
 
 
 def test_logits_are_left_alone():
@@ -95,12 +139,16 @@ def test_probabilities_are_taken_as_they_are():
     assert rows.truth.tolist() == [0.2, 0.0]
     assert rows.log_truth.tolist() == [np.log(0.2), -np.inf]
     assert rows.square_sum.tolist() == pytest.approx([0.54, 1.0])
+    assert rows.entropy.tolist() == [pytest.approx(scoring.entropy([0.7, 0.2, 0.1])), 0.0]
+    assert rows.maximum.tolist() == [np.log(0.7), 0.0]
+    assert rows.margin.tolist() == [pytest.approx(np.log(3.5)), np.inf]
+    assert rows.logsumexp.tolist() == [0.0, 0.0]
 
 
 def test_probabilities_equal_the_softmax_of_logits():
     predictions, _ = digits()
     same = made(predictions.probabilities, predictions.labels, kind="probabilities")
-    for name in ("confidence", "truth", "log_truth", "square_sum"):
+    for name in ("confidence", "truth", "log_truth", "square_sum", "entropy", "margin"):
         np.testing.assert_allclose(
             getattr(outcomes(same), name), getattr(outcomes(predictions), name), rtol=1e-9
         )

@@ -11,6 +11,15 @@ def softmax(row):
     return [power / math.fsum(powers) for power in powers]
 
 
+def logsumexp(row):
+    top = max(row)
+    return top + math.log(math.fsum(math.exp(value - top) for value in row))
+
+
+def entropy(p):
+    return math.fsum(-value * math.log(value) for value in p if value > 0)
+
+
 def arg_max(row):
     best = 0
     for index, value in enumerate(row):
@@ -63,6 +72,19 @@ def bins_of(confidences, count):
                 found.append(index)
                 break
     return found
+
+
+def class_bins(rows, labels, count):
+    """Count, hits and mass of every class and bin, one probability after the other."""
+    width = len(rows[0])
+    tables = [[[0] * count for _ in range(width)] for _ in range(3)]
+    for row, label in zip(rows, labels, strict=True):
+        p = softmax(row)
+        for index, found in enumerate(bins_of(p, count)):
+            tables[0][index][found] += 1
+            tables[1][index][found] += index == label
+            tables[2][index][found] += p[index]
+    return tables
 
 
 def ece(rows, labels, count):
