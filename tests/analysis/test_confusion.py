@@ -11,8 +11,9 @@ from sklearn.metrics import confusion_matrix
 
 from tests.oracles import scoring
 from tests.oracles.samples import digits, made
-from vitscope.analysis.confusion import ConfusionPair, confusion
+from vitscope.analysis.confusion import Confusion, ConfusionPair, confusion
 from vitscope.analysis.intervals import wilson
+from vitscope.errors import InputError
 
 
 def test_equals_scikit_learn():
@@ -88,3 +89,20 @@ def test_an_empty_table_has_its_header(tmp_path):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_rows_that_are_not_finite_are_no_confusion(value):
     assert confusion(made([[value, 0.0], [0.0, 1.0]], [1, 1])).counts.tolist() == [[0, 0], [0, 1]]
+
+
+def test_any_number_of_classes_fits(tmp_path):
+    classes = tuple(f"class {index}" for index in range(100_000))
+    labels = np.array([7, 7, 99_999], dtype=np.int64)
+    result = Confusion(classes, labels[1:], np.array([7, 0]), np.array([1, 1]))
+    assert [(pair.true, pair.predicted, pair.share) for pair in result.pairs] == [(99_999, 0, 1.0)]
+    assert result.save(tmp_path) == [tmp_path / "confusion_pairs.csv"]
+    with pytest.raises(InputError, match="at most 11,585 classes"):
+        _ = result.counts
+
+
+@given(hnp.arrays(np.int64, (4, 4), elements=st.integers(0, 3)))
+def test_a_matrix_comes_back(counts):
+    result = Confusion.from_counts("abcd", counts)
+    np.testing.assert_array_equal(result.counts, counts)
+    np.testing.assert_array_equal(result.totals, counts.sum(axis=1))

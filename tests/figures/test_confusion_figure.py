@@ -16,7 +16,7 @@ from vitscope.figures.confusion import draw_confusion
 def _random(width, seed=0):
     rng = np.random.default_rng(seed)
     counts = np.diag(rng.integers(50, 99, width)) + rng.integers(0, 2, (width, width))
-    return Confusion(tuple(f"class {index}" for index in range(width)), counts)
+    return Confusion.from_counts(tuple(f"class {index}" for index in range(width)), counts)
 
 
 def test_cells_have_shares_and_counts():
@@ -46,7 +46,7 @@ def test_text_stands_out_from_its_cell():
 
 def test_text_stays_inside_its_cell():
     counts = np.full((12, 12), 123_456)
-    figure = draw_confusion(Confusion(tuple("a" * 40 for _ in range(12)), counts))
+    figure = draw_confusion(Confusion.from_counts(tuple("a" * 40 for _ in range(12)), counts))
     figure.set_dpi(300)
     figure.draw_without_rendering()
     ax = figure.axes[0]
@@ -77,7 +77,7 @@ def test_many_classes_are_numbered():
 
 
 def test_a_class_without_images_is_a_grey_row():
-    ax = draw_confusion(Confusion(("a", "b"), np.array([[3, 1], [0, 0]]))).axes[0]
+    ax = draw_confusion(Confusion.from_counts(("a", "b"), np.array([[3, 1], [0, 0]]))).axes[0]
     image = ax.images[0]
     assert image.get_array().mask.tolist() == [[False, False], [True, True]]
     assert image.cmap.get_bad()[:3] == pytest.approx(to_rgb("#E3E3E3"))
@@ -94,7 +94,7 @@ def test_the_colour_bar_is_in_per_cent():
 
 
 def test_odd_names_are_no_formulas():
-    figure = draw_confusion(Confusion((r"$\frac", "日本"), np.eye(2, dtype=int)))
+    figure = draw_confusion(Confusion.from_counts((r"$\frac", "日本"), np.eye(2, dtype=int)))
     figure.draw_without_rendering()
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == [r"$\frac", "□□"]
 

@@ -108,7 +108,7 @@ class ClassAccuracy:
             (row["class"], row["n"], row["correct"], row["accuracy"], *(row["interval"] or (None, None)))
             for row in self.rows()
         )
-        write_table(path, ("class", "n", "correct", "accuracy", "low", "high"), rows)
+        write_table(path, ("class", "n", "correct", "accuracy", "low", "high"), rows, percent=("accuracy",))
         return path
 
 

@@ -6,16 +6,18 @@ import csv
 import math
 from typing import TYPE_CHECKING
 
-from vitscope.paths import write_atomically
+from vitscope.analysis.latex import tabular
+from vitscope.paths import write_atomically, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
     Value = str | int | float | None
 
 __all__ = ["cell", "number", "write_table"]
 
+_LATEX_COLUMNS = 12
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -29,23 +31,32 @@ def number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> None:
-    """Write rows as CSV in UTF-8, whole or not at all.
+def write_table(
+    path: Path, columns: Sequence[str], rows: Iterable[Sequence[Value]], *, percent: Collection[str] = ()
+) -> None:
+    """Write rows as CSV in UTF-8 and, beside it, as a LaTeX table; each whole or not at all.
 
-    Text is made safe with `cell`, None and NaN become empty cells, and numbers keep all their digits.
+    In the CSV, text is made safe with `cell`, None and NaN become empty cells, and numbers keep all their
+    digits. The LaTeX (`vitscope.analysis.latex.tabular`) has the first 100 rows, rounded; tables of more than
+    12 columns, such as matrices, have none.
 
     Args:
-        path: The file.
+        path: The CSV file; the LaTeX has its name with `.tex`.
         columns: The header, in order.
         rows: A value a column each.
+        percent: Columns of shares, which the LaTeX gives in per cent.
     """
+    listed = list(rows)
     with (
         write_atomically(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
     ):
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow([cell(name) for name in columns])
-        writer.writerows([_written(value) for value in row] for row in rows)
+        writer.writerows([_written(value) for value in row] for row in listed)
+    if len(columns) <= _LATEX_COLUMNS:
+        text = tabular(columns, listed, percent=percent, source=path.name)
+        write_text(path.with_suffix(".tex"), text)
 
 
 def _written(value: Value) -> Value:
