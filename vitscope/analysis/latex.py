@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import unicodedata
 from itertools import islice
-from numbers import Integral
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from vitscope.analysis.rounding import rounded, rounded_p, with_interval
 
@@ -119,7 +120,7 @@ def _cell(
         return escape(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "--"
-    if isinstance(value, Integral):
+    if isinstance(value, int | np.integer):
         return f"{value:,}".replace(",", "{,}")
     if name == "p" or name.startswith("p_"):
         return escape(rounded_p(value))
