@@ -13,9 +13,10 @@ import numpy as np
 from vitscope.errors import InputError
 from vitscope.paths import MANIFEST, staged_folder, write_atomically, write_json
 from vitscope.records.provenance import Provenance
+from vitscope.records.shards import Shards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -31,7 +32,8 @@ class Predictions:
     """The outputs of one model on one set of labelled images.
 
     Attributes:
-        logits: `[image, class]`, float16, 32 or 64; may be memory-mapped. Probabilities where `kind` says so.
+        logits: `[image, class]`, float16, 32 or 64; may be memory-mapped, or shards of which each is.
+            Probabilities where `kind` says so.
         labels: `[image]`, int64, each in `0 … classes − 1`.
         classes: The class names, in the order of the logits' columns.
         names: One name an image: its path below the data folder, or its index in the split.
@@ -43,7 +45,7 @@ class Predictions:
         InputError: Shapes, labels or names do not fit together.
     """
 
-    logits: NDArray[np.floating]
+    logits: NDArray[np.floating] | Shards
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     names: tuple[str, ...]
@@ -60,17 +62,22 @@ class Predictions:
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """The class with the largest logit, the first of equals; −1 where a row is not finite."""
-        predicted = np.argmax(self.logits, axis=1)
+        predicted = np.empty(len(self), dtype=np.int64)
+        for rows in self._blocks():
+            predicted[rows] = self.logits[rows].argmax(axis=1)
         return np.where(self.finite, predicted, -1)
 
     @cached_property
     def finite(self) -> NDArray[np.bool_]:
         """Which rows are finite throughout: `[image]`."""
         finite = np.empty(len(self), dtype=np.bool_)
-        step = max(1, _BLOCK // self.logits.shape[1])
-        for start in range(0, len(self), step):
-            np.isfinite(self.logits[start : start + step]).all(axis=1, out=finite[start : start + step])
+        for rows in self._blocks():
+            np.isfinite(self.logits[rows]).all(axis=1, out=finite[rows])
         return finite
+
+    def _blocks(self) -> Iterator[slice]:
+        step = max(1, _BLOCK // self.logits.shape[1])
+        return (slice(start, start + step) for start in range(0, len(self), step))
 
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:
@@ -86,6 +93,8 @@ class Predictions:
     def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
         """Write the folder: `samples.parquet`, `logits.npy`, `features.npy`, and `manifest.json` last.
 
+        Logits in shards are written as they are, `logits-00000.npy` and so on.
+
         Raises:
             OutputError: The folder exists and `overwrite` is off.
             EnvironmentFault: It cannot be written there.
@@ -96,14 +105,20 @@ class Predictions:
         return folder
 
     def write(self, stage: Path) -> None:
-        """Write the record's files into a folder that the caller keeps whole."""
+        """Write the record's files into a folder that the caller keeps whole.
+
+        Logits that are memory-mapped from the very file that would be written are left where they are.
+        """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         columns = {"name": _text_column(self.names), "label": self.labels, "predicted": self.predicted}
         with write_atomically(stage / "samples.parquet") as temporary:
             pq.write_table(pa.table(columns), temporary)
-        _write_array(stage / "logits.npy", self.logits)
+        parts = self.logits.parts if isinstance(self.logits, Shards) else (self.logits,)
+        files = _logit_files(stage, len(parts) if isinstance(self.logits, Shards) else 0)
+        for file, part in zip(files, parts, strict=True):
+            _write_array(file, part)
         if self.features is not None:
             _write_array(stage / "features.npy", self.features)
         manifest = {
@@ -113,6 +128,7 @@ class Predictions:
             "classes": list(self.classes),
             "kind": self.kind,
             "features": self.features is not None,
+            "shards": len(parts) if isinstance(self.logits, Shards) else 0,
             "provenance": self.provenance.to_dict(),
         }
         write_json(stage / MANIFEST, manifest)
@@ -131,7 +147,7 @@ class Predictions:
             if len(labels) != manifest["n"]:
                 raise InputError(f"{MANIFEST} says {manifest['n']} images, samples.parquet has {len(labels)}")
             return cls(
-                logits=_read_array(folder / "logits.npy"),
+                logits=_read_logits(folder, manifest.get("shards", 0)),
                 labels=labels,
                 classes=tuple(manifest["classes"]),
                 names=names,
@@ -153,9 +169,29 @@ class _Stream:
         self.write = write
 
 
+def _logit_files(folder: Path, shards: int) -> list[Path]:
+    if not shards:
+        return [folder / "logits.npy"]
+    return [folder / f"logits-{index:05d}.npy" for index in range(shards)]
+
+
+def _read_logits(folder: Path, shards: int) -> NDArray[np.floating] | Shards:
+    arrays = [_read_array(file) for file in _logit_files(folder, shards)]
+    return Shards(arrays) if shards else arrays[0]
+
+
 def _write_array(path: Path, array: NDArray[np.floating]) -> None:
+    if isinstance(array, np.memmap) and _is_all_of(array, path):
+        array.flush()
+        return
     with write_atomically(path) as temporary, temporary.open("wb") as stream:
         np.save(_Stream(stream.write), array, allow_pickle=False)
+
+
+def _is_all_of(array: np.memmap[Any, Any], path: Path) -> bool:
+    """Tell whether the array is the whole content of the file: a part of it keeps its name."""
+    same = array.filename is not None and Path(array.filename) == path.resolve()
+    return same and path.stat().st_size == array.offset + array.nbytes
 
 
 def _read_array(path: Path) -> NDArray[np.floating]:
