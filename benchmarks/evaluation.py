@@ -1,91 +1,258 @@
-"""`vitscope evaluate` against the bare forward passes of the same model, on image files.
+"""All metrics of an evaluation, from 50,000 × 1,000 logits to the size of ImageNet's training split.
 
-    python benchmarks/evaluation.py best.pth --data FOLDER [--batch-size 256] [--repeats 3]
+    python benchmarks/evaluation.py [--size small|large|both] [--limit SECONDS]
 
-The bare passes run over ready float tensors made before the clock starts: no reading, no decoding.
-The command runs as a process of its own, from start to end; what its figures took is
-subtracted, since they do not grow with the images.
+Every contender is a process of its own, one after the other, on the same seeded logits, made on the fly.
+Time counts from the first logit to the last number, without imports; the time to make the logits is measured
+by itself and subtracted from all alike. Memory is the process's largest resident set less what it was after
+the imports. Where a library takes tensors, it is handed 10,000 rows at a time.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
-import statistics
-import subprocess
+import json
+import multiprocessing
+import resource
 import sys
-import tempfile
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 
-import vitscope
-from vitscope.cli.subjects import data_of
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+SIZES = {"small": 50_000, "large": 1_281_167}
+CLASSES = 1_000
+CHUNK = 10_000
+POOL = 4_096
 
 
-def bare(checkpoint: str, data: str | None, batch_size: int) -> tuple[float, int]:
-    """Return the seconds of the forward passes alone, and the number of images."""
-    model = vitscope.load(checkpoint)
-    images = vitscope.load_split(data_of(model, data, "test"), "test")
-    batches = [
-        model.preprocessing.normalize(pixels) for pixels in images.batches(model.preprocessing, batch_size)
+class SyntheticLogits:
+    """Seeded logits of any number of rows, of which only those asked for exist.
+
+    Row i is a row of noise from a pool of 4,096, moved round by i places, with the label's logit raised by
+    a normal amount: about 75 % of the rows are right, and the confidences fill the whole range.
+    """
+
+    ndim = 2
+    dtype = np.dtype(np.float16)
+
+    def __init__(self, rows: int) -> None:
+        rng = np.random.default_rng(0)
+        self.shape = (rows, CLASSES)
+        noise = rng.normal(size=(POOL, CLASSES)).astype(np.float16)
+        self._pool = np.concatenate([noise, noise], axis=1)
+        self._raise = rng.normal(5.5, 3.0, size=rows).astype(np.float16)
+        self.labels = rng.integers(CLASSES, size=rows)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float16]:
+        index = np.arange(*rows.indices(len(self)))
+        made = np.empty((len(index), CLASSES), dtype=np.float16)
+        for place, row in enumerate(index):
+            shift = row // POOL
+            made[place] = self._pool[row % POOL, shift : shift + CLASSES]
+        made[np.arange(len(index)), self.labels[index]] += self._raise[index]
+        return made
+
+    def chunks(self) -> Iterator[tuple[NDArray[np.float16], NDArray[np.int64]]]:
+        """Yield the rows and their labels, 10,000 at a time."""
+        for start in range(0, len(self), CHUNK):
+            yield self[start : start + CHUNK], self.labels[start : start + CHUNK]
+
+
+def nothing(logits: SyntheticLogits) -> Callable[[], dict[str, Any]]:
+    def run() -> dict[str, Any]:
+        for _ in logits.chunks():
+            pass
+        return {}
+
+    return run
+
+
+def vitscope(logits: SyntheticLogits, replicates: int = 0) -> Callable[[], dict[str, Any]]:
+    from vitscope.analysis.evaluation import evaluate
+    from vitscope.records.predictions import Predictions
+
+    names = tuple(map(str, range(len(logits))))
+    record = Predictions(logits, logits.labels, tuple(map(str, range(CLASSES))), names)
+    keys = ("accuracy", "nll", "brier", "ece", "ece_equal_mass", "ece_classwise", "smooth_ece", "aurc")
+
+    def run() -> dict[str, Any]:
+        metrics = evaluate(record, replicates=replicates).metrics()
+        return {key: metrics[key] for key in keys}
+
+    return run
+
+
+def vitscope_intervals(logits: SyntheticLogits) -> Callable[[], dict[str, Any]]:
+    return vitscope(logits, replicates=1000)
+
+
+def vitscope_temperature(logits: SyntheticLogits) -> Callable[[], dict[str, Any]]:
+    from vitscope.analysis.scaling import fit_temperature
+
+    from vitscope.records.predictions import Predictions
+
+    names = tuple(map(str, range(len(logits))))
+    record = Predictions(logits, logits.labels, tuple(map(str, range(CLASSES))), names)
+    return lambda: {"temperature": fit_temperature(record).value}
+
+
+def torchmetrics(logits: SyntheticLogits) -> Callable[[], dict[str, Any]]:
+    import torch
+    from torchmetrics.classification import (
+        MulticlassAccuracy,
+        MulticlassCalibrationError,
+        MulticlassConfusionMatrix,
+    )
+
+    metrics = {
+        "accuracy": MulticlassAccuracy(CLASSES, average="micro"),
+        "ece": MulticlassCalibrationError(CLASSES, n_bins=15),
+        "confusion": MulticlassConfusionMatrix(CLASSES),
+    }
+
+    def run() -> dict[str, Any]:
+        for rows, labels in logits.chunks():
+            scores = torch.from_numpy(rows).float().softmax(dim=1)
+            for metric in metrics.values():
+                metric.update(scores, torch.from_numpy(labels))
+        found = {name: metric.compute() for name, metric in metrics.items()}
+        return {"accuracy": float(found["accuracy"]), "ece": float(found["ece"])}
+
+    return run
+
+
+def torchmetrics_bootstrap(logits: SyntheticLogits) -> Callable[[], dict[str, Any]]:
+    """Ten replicates of accuracy and calibration error: the time is a hundredth of a thousand's."""
+    import torch
+    from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError
+    from torchmetrics.wrappers import BootStrapper
+
+    metrics = [
+        BootStrapper(metric, num_bootstraps=10, sampling_strategy="multinomial")
+        for metric in (MulticlassAccuracy(CLASSES, average="micro"), MulticlassCalibrationError(CLASSES))
     ]
-    with torch.inference_mode():
-        model(batches[0])
-        began = time.perf_counter()
-        for batch in batches:
-            model(batch)
-        return time.perf_counter() - began, len(images)
+
+    def run() -> dict[str, Any]:
+        for rows, labels in logits.chunks():
+            scores = torch.from_numpy(rows).float().softmax(dim=1)
+            for metric in metrics:
+                metric.update(scores, torch.from_numpy(labels))
+        return {"accuracy": float(metrics[0].compute()["mean"]), "ece": float(metrics[1].compute()["mean"])}
+
+    return run
 
 
-def command(checkpoint: str, data: str | None, batch_size: int) -> tuple[float, float, str]:
-    """Return the seconds of the whole process, those of its figures, and what it said of its parts."""
-    with tempfile.TemporaryDirectory() as folder:
-        line = [
-            sys.executable,
-            "-m",
-            "vitscope",
-            "evaluate",
-            checkpoint,
-            "--verbose",
-            "--batch-size",
-            str(batch_size),
-        ]
-        line += ["--out", str(Path(folder) / "out")] + ([] if data is None else ["--data", data])
-        began = time.perf_counter()
-        answer = subprocess.run(line, capture_output=True, text=True, check=True)
-        seconds = time.perf_counter() - began
-    parts = next(row for row in answer.stderr.splitlines() if row.startswith("seconds: "))
-    figures = re.search(r"figures ([\d.]+)", parts)
-    return seconds, float(figures.group(1)) if figures else 0.0, parts
+def scikit_learn(logits: SyntheticLogits) -> Callable[[], dict[str, Any]]:
+    """Accuracy, balanced accuracy, confusion, log loss and top-5, on all rows at once, as it needs them."""
+    from sklearn import metrics
+
+    def run() -> dict[str, Any]:
+        rows = np.concatenate([part.astype(np.float64) for part, _ in logits.chunks()])
+        rows -= rows.max(axis=1, keepdims=True)
+        np.exp(rows, out=rows)
+        rows /= rows.sum(axis=1, keepdims=True)
+        predicted, classes = rows.argmax(axis=1), np.arange(CLASSES)
+        metrics.balanced_accuracy_score(logits.labels, predicted)
+        metrics.confusion_matrix(logits.labels, predicted)
+        metrics.top_k_accuracy_score(logits.labels, rows, k=5, labels=classes)
+        return {
+            "accuracy": metrics.accuracy_score(logits.labels, predicted),
+            "nll": metrics.log_loss(logits.labels, rows, labels=classes),
+        }
+
+    return run
+
+
+def netcal(logits: SyntheticLogits) -> Callable[[], dict[str, Any]]:
+    """The expected calibration error alone, of the confidences that it is given."""
+    from netcal.metrics import ECE
+
+    def run() -> dict[str, Any]:
+        confidence, right = [], []
+        for rows, labels in logits.chunks():
+            powers = np.exp(rows.astype(np.float32) - rows.max(axis=1, keepdims=True))
+            confidence.append(powers.max(axis=1) / powers.sum(axis=1))
+            right.append(rows.argmax(axis=1) == labels)
+        joined = np.concatenate(confidence), np.concatenate(right).astype(np.int64)
+        return {"ece": float(ECE(15).measure(*joined))}
+
+    return run
+
+
+CONTENDERS = {
+    "making the logits": (nothing, ("small", "large")),
+    "vitscope, all metrics": (vitscope, ("small", "large")),
+    "vitscope, and 1,000 replicates": (vitscope_intervals, ("small", "large")),
+    "vitscope, temperature": (vitscope_temperature, ("small", "large")),
+    "torchmetrics, accuracy + ECE + confusion": (torchmetrics, ("small", "large")),
+    "torchmetrics, 10 replicates of two": (torchmetrics_bootstrap, ("small",)),
+    "scikit-learn, its metrics": (scikit_learn, ("small", "large")),
+    "netcal, ECE alone": (netcal, ("small", "large")),
+}
+
+
+def _resident() -> float:
+    """Return the largest resident set so far in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def _work(name: str, rows: int, pipe: Any) -> None:
+    logits = SyntheticLogits(rows)
+    run = CONTENDERS[name][0](logits)
+    before, began = _resident(), time.perf_counter()
+    numbers = run()
+    pipe.send((time.perf_counter() - began, _resident() - before, numbers))
+
+
+def measure(name: str, rows: int, limit: float) -> tuple[float, float, dict[str, Any]] | None:
+    """Run one contender in a fresh process; None where it is killed by time or memory."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(name, rows, theirs))
+    process.start()
+    theirs.close()
+    try:
+        return ours.recv() if ours.poll(limit) else None
+    except EOFError:
+        return None
+    finally:
+        process.kill()
+        process.join()
 
 
 def main() -> None:
-    """Measure in turn, and print medians and their ratio."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("checkpoint")
-    parser.add_argument("--data")
-    parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--size", choices=(*SIZES, "both"), default="both")
+    parser.add_argument("--limit", type=float, default=600.0, help="seconds for one contender")
     given = parser.parse_args()
-    plain, whole, drawn = [], [], []
-    for _ in range(given.repeats):
-        seconds, count = bare(given.checkpoint, given.data, given.batch_size)
-        plain.append(seconds)
-        seconds, figures, parts = command(given.checkpoint, given.data, given.batch_size)
-        whole.append(seconds)
-        drawn.append(figures)
-        print(parts)
-    without = [total - figures for total, figures in zip(whole, drawn, strict=True)]
-    print(f"{count:,} images, batches of {given.batch_size}, {torch.get_num_threads()} threads")
-    print(f"bare forward passes      {statistics.median(plain):8.2f} s")
-    print(f"the command, no figures  {statistics.median(without):8.2f} s")
-    ratios = [total / base for total, base in zip(without, plain, strict=True)]
-    each = ", ".join(f"{ratio:.3f}" for ratio in ratios)
-    print(f"ratio, pair by pair      {statistics.median(ratios):8.3f}   ({each})")
+    for size, rows in SIZES.items():
+        if given.size not in (size, "both"):
+            continue
+        print(f"\n{rows:,} rows, {CLASSES:,} classes")
+        making = 0.0
+        for name, (_, sizes) in CONTENDERS.items():
+            if size not in sizes:
+                continue
+            answer = measure(name, rows, given.limit)
+            if answer is None:
+                print(f"  {name:42} not done in {given.limit:g} s, or out of memory")
+                continue
+            seconds, memory, numbers = answer
+            making = making or seconds
+            own = seconds if name.startswith("making") else seconds - making
+            print(f"  {name:42} {own:8.2f} s {memory:7.2f} GB  {json.dumps(numbers)}")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":
