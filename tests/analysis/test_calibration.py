@@ -80,10 +80,29 @@ def test_not_finite_rows_are_left_out():
     assert reliability(made([[np.nan, 0.0], [0.0, 1.0]], [0, 1])).n == 1
 
 
+BAND = ["band_low", "band_high"]
+
+
+def test_the_band_holds_a_calibrated_model_and_not_another():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(5000, 4)) * 2
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (p.cumsum(axis=1) > rng.random((5000, 1))).argmax(axis=1)
+    calm, sharp = reliability(made(logits, labels)), reliability(made(3 * logits, labels))
+    for result, least, most in ((calm, 0.8, 1.0), (sharp, 0.0, 0.2)):
+        full = result.count > 50
+        inside = (result.band[full, 0] <= result.accuracy[full]) & (
+            result.accuracy[full] <= result.band[full, 1]
+        )
+        assert least <= inside.mean() <= most
+        empty = result.count == 0
+        assert np.isnan(result.band[empty]).all()
+
+
 def test_saves_the_bins(tmp_path):
     result = reliability(made([[0.0, 5.0]], [1]), bins=3)
     table = pd.read_csv(result.save(tmp_path))
-    assert list(table) == ["bin_low", "bin_high", "n", "accuracy", "confidence", "low", "high"]
+    assert list(table) == ["bin_low", "bin_high", "n", "accuracy", "confidence", "low", "high", *BAND]
     assert table["n"].tolist() == [0, 0, 1]
     assert table["confidence"].isna().tolist() == [True, True, False]
     assert table["confidence"][2] == result.confidence[2]

@@ -17,9 +17,10 @@ from vitscope.paths import write_json
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from vitscope.analysis.bootstrap import Statistic
     from vitscope.records.predictions import Predictions
 
-__all__ = ["Accuracy", "ClassAccuracy", "accuracy", "class_accuracy"]
+__all__ = ["Accuracy", "ClassAccuracy", "accuracy", "class_accuracy", "weighted_balanced_accuracy"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Accuracy:
         interval: The Wilson 95 % interval.
         k: The k of `top_k`.
         top_k: The share of images whose label is among the k largest scores, in 0 … 1.
+        top_k_interval: Its Wilson 95 % interval.
     """
 
     n: int
@@ -43,6 +45,7 @@ class Accuracy:
     interval: tuple[float, float]
     k: int
     top_k: float
+    top_k_interval: tuple[float, float]
 
     def metrics(self) -> dict[str, Any]:
         """Return the numbers as JSON can hold them; `top5` stands for min(5, classes)."""
@@ -52,6 +55,7 @@ class Accuracy:
             "accuracy": self.value,
             "accuracy_interval": list(self.interval),
             f"top{self.k}": self.top_k,
+            f"top{self.k}_interval": list(self.top_k_interval),
         }
 
     def save(self, folder: Path | str) -> Path:
@@ -134,15 +138,17 @@ def accuracy(source: Predictions | Outcomes, *, k: int = 5) -> Accuracy:
     rows = outcomes(source)
     scored = rows.scored
     correct = int(np.count_nonzero(scored.correct))
-    low, high = wilson(correct, len(scored)).tolist()
+    within = int(np.count_nonzero(scored.rank < k))
+    bounds = wilson([correct, within], len(scored)).tolist()
     return Accuracy(
         n=len(scored),
         n_not_finite=rows.n_not_finite,
         correct=correct,
         value=correct / len(scored),
-        interval=(low, high),
+        interval=tuple(bounds[0]),
         k=k,
-        top_k=float(np.mean(scored.rank < k)),
+        top_k=within / len(scored),
+        top_k_interval=tuple(bounds[1]),
     )
 
 
@@ -167,3 +173,21 @@ def class_accuracy(source: Predictions | Outcomes) -> ClassAccuracy:
         interval=wilson(correct, count),
         overall=accuracy(rows),
     )
+
+
+def weighted_balanced_accuracy(source: Predictions | Outcomes) -> Statistic:
+    """Return the mean of the classes' accuracies as a function of the scored images' weights.
+
+    A class of which no image has any weight is left out of the mean.
+    """
+    scored = outcomes(source).scored
+    width = len(scored.classes)
+    right = np.flatnonzero(scored.correct)
+    labels = scored.labels[right]
+
+    def balanced(weights: NDArray[np.float64]) -> float:
+        count = np.bincount(scored.labels, weights=weights, minlength=width)
+        hits = np.bincount(labels, weights=weights[right], minlength=width)
+        return float(np.mean(hits[count > 0] / count[count > 0]))
+
+    return balanced

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vitscope.records.predictions import Predictions
+    from vitscope.records.storage import RowReader
 
-__all__ = ["Block", "map_blocks", "softmax"]
+__all__ = ["Block", "Rows", "map_blocks", "softmax"]
 
 # A block of rows in float64 stays within the processor's cache or near it, however many classes there are.
 _BLOCK_BYTES = 4 * 2**20
@@ -27,6 +27,22 @@ _SUM_TOLERANCE = 1e-2
 _THREADS = min(4, os.cpu_count() or 1)  # NumPy lets go of the interpreter in each operation on a block
 
 Result = TypeVar("Result")
+
+
+class Rows(Protocol):
+    """What blocks are read from: `Predictions`, or anything with its logits, their kind and labels."""
+
+    @property
+    def logits(self) -> NDArray[np.floating] | RowReader:
+        """`[image, class]`."""
+
+    @property
+    def kind(self) -> Literal["logits", "probabilities"]:
+        """Which of the two `logits` holds."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """`[image]`."""
 
 
 class Block(NamedTuple):
@@ -45,7 +61,7 @@ class Block(NamedTuple):
     labels: NDArray[np.int64]
 
 
-def map_blocks(function: Callable[[Block], Result], source: Predictions) -> Iterator[Result]:
+def map_blocks(function: Callable[[Block], Result], source: Rows) -> Iterator[Result]:
     """Yield `function` of each block of rows, in order, a few blocks at a time in threads.
 
     Memory is bounded by a few blocks of 4 MiB, whatever the number of images and classes.
@@ -78,7 +94,7 @@ def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return scores
 
 
-def _read(source: Predictions, rows: slice) -> Block:
+def _read(source: Rows, rows: slice) -> Block:
     scores = np.array(source.logits[rows], dtype=np.float64)  # a copy: it is worked on in place
     finite = np.asarray(np.isfinite(scores).all(axis=1))
     if not finite.all():

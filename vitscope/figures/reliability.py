@@ -7,87 +7,177 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, new_figure, owner, styled
+from vitscope.figures.lettering import shorten
+from vitscope.figures.style import (
+    BLUE,
+    COLUMN_WIDTH,
+    GREY,
+    LIGHT,
+    VERMILLION,
+    new_figure,
+    owner,
+    styled,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from vitscope.analysis.calibration import Reliability
+    from vitscope.analysis.smoothing import SmoothCalibration
 
-__all__ = ["draw_reliability"]
+__all__ = ["draw_reliability", "draw_reliability_comparison"]
 
-_WIDTH, _HEIGHT, _SIDE = 3.4, 4.35, 2.7  # inches: of the figure, and of the square diagram
-_GAP = 5.0  # points: the width of a gap's bar
+_LEFT, _RIGHT, _BOTTOM, _LINE = 0.58, 0.12, 0.42, 0.17  # inches around the axes, and of a line of text
+_COUNTS, _GAP = 0.62, 0.14  # of the axes with the counts, and between both
+_BETWEEN = 0.3  # of two diagrams
+_SIDE = 2.7  # of the square diagram alone
+_BAND = "#DADADA"
 
 
 @styled
-def draw_reliability(result: Reliability, *, ax: Axes | None = None) -> Figure:
-    """Draw accuracy over confidence in bins, with Wilson 95 % intervals, gaps to the diagonal, and counts.
+def draw_reliability(
+    result: Reliability, *, smooth: SmoothCalibration | None = None, ax: Axes | None = None
+) -> Figure:
+    """Draw accuracy over confidence in bins, and where a calibrated model's bins would lie by chance.
 
-    A point stands at the mean confidence of its bin; the bar from it to the diagonal is the gap, whose mean
-    weighted by the counts is the ECE. Below the diagonal the model is overconfident.
+    A point stands at the mean confidence of its bin, with the Wilson 95 % interval of its accuracy; a grey
+    box is the bin's consistency band, in which 95 % of samples of a calibrated model would have it. Below the
+    diagonal the model is overconfident; a point in its box may be chance.
 
     Args:
         result: What `reliability` returns.
+        smooth: What `smooth_calibration` returns, to draw the smooth curve as well.
         ax: Axes to draw the diagram on, without the counts; without them a figure with both is made.
 
     Returns:
         The figure drawn on.
     """
     if ax is not None:
-        _diagram(ax, result)
+        _diagram(ax, result, smooth)
         ax.set_xlabel("Confidence")
+        ax.set_title(_title(result, smooth), size=8)
         ax.legend(loc="best", handlelength=1.6)
         return owner(ax)
-    figure = new_figure(_HEIGHT, width=_WIDTH)
+    figure = new_figure(_height(_SIDE, lines=2), width=_LEFT + _SIDE + _RIGHT)
     figure.set_layout_engine("none")
-    diagram, counts = _place(figure, _SIDE, bottom=_HEIGHT - 0.42 - _SIDE), _place(figure, 0.65, bottom=0.42)
-    _diagram(diagram, result)
-    diagram.tick_params(labelbottom=False)
+    diagram, counts = _places(figure, _SIDE, left=_LEFT)
+    _diagram(diagram, result, smooth)
+    diagram.set_title(_title(result, smooth), size=8)
     _counts(counts, result)
-    figure.legend(
-        *diagram.get_legend_handles_labels(),
-        loc="upper center",
-        borderaxespad=0.2,
-        ncols=3,
-        handlelength=1.5,
-        handletextpad=0.5,
-        columnspacing=1.0,
-    )
+    _legend(figure, diagram)
     return figure
 
 
-def _place(figure: Figure, height: float, *, bottom: float) -> Axes:
-    """Add axes as wide as the diagram, in inches from the figure's lower edge."""
-    left = _WIDTH - _SIDE - 0.12
-    return figure.add_axes((left / _WIDTH, bottom / _HEIGHT, _SIDE / _WIDTH, height / _HEIGHT))
+@styled
+def draw_reliability_comparison(
+    before: Reliability,
+    after: Reliability,
+    *,
+    smooth: tuple[SmoothCalibration, SmoothCalibration] | None = None,
+    titles: tuple[str, str] = ("before", "after"),
+) -> Figure:
+    """Draw two reliability diagrams side by side on the same scales, as before and after temperature scaling.
+
+    Args:
+        before: What `reliability` returns of one model.
+        after: Of the other, or of the same after scaling.
+        smooth: What `smooth_calibration` returns of both.
+        titles: What to call them.
+
+    Returns:
+        A figure of column width.
+    """
+    side = (COLUMN_WIDTH - _LEFT - _RIGHT - _BETWEEN) / 2
+    figure = new_figure(_height(side, lines=3), width=COLUMN_WIDTH)
+    figure.set_layout_engine("none")
+    curves = smooth or (None, None)
+    first: Axes | None = None
+    for place, (result, curve, name) in enumerate(zip((before, after), curves, titles, strict=True)):
+        diagram, counts = _places(figure, side, left=_LEFT + place * (side + _BETWEEN))
+        _diagram(diagram, result, curve)
+        short = shorten(name, 72 * side, size=8)
+        diagram.set_title(f"{short}\n{_title(result, curve)}", size=8, linespacing=1.3)
+        _counts(counts, result)
+        counts.set_ylim(0, 1.05 * max(before.count.max(), after.count.max()))
+        if first is not None:
+            for axes in (diagram, counts):
+                axes.set_ylabel("")
+                axes.tick_params(labelleft=False)
+        first = first or diagram
+    if first is not None:
+        _legend(figure, first)
+    return figure
 
 
-def _diagram(ax: Axes, result: Reliability) -> None:
+def _height(side: float, *, lines: int) -> float:
+    """Return the height of a figure with so many lines above its diagrams, the legend's too."""
+    return _LINE * (lines + 0.6) + side + _GAP + _COUNTS + _BOTTOM
+
+
+def _places(figure: Figure, side: float, *, left: float) -> tuple[Axes, Axes]:
+    """Add square axes and, below them, as wide ones for the counts, in inches from the left edge."""
+    width, height = figure.get_size_inches()
+    places = ((_BOTTOM + _COUNTS + _GAP, side), (_BOTTOM, _COUNTS))
+    diagram, counts = (
+        figure.add_axes((left / width, low / height, side / width, tall / height)) for low, tall in places
+    )
+    diagram.tick_params(labelbottom=False)
+    return diagram, counts
+
+
+def _title(result: Reliability, smooth: SmoothCalibration | None) -> str:
+    if smooth is None:
+        return f"ECE {result.ece:.4f} ({result.bins} bins, n = {result.n:,})"
+    return f"ECE {result.ece:.4f}, smooth ECE {smooth.smooth_ece:.4f}"
+
+
+def _diagram(ax: Axes, result: Reliability, smooth: SmoothCalibration | None) -> None:
     full = result.count > 0
+    low, high = result.band[full].T
+    # A band of a single value, as of one image that is surely right, is a line and not nothing.
+    ax.bar(
+        result.edges[:-1][full],
+        high - low,
+        np.diff(result.edges)[full],
+        low,
+        align="edge",
+        color=_BAND,
+        edgecolor=_BAND,
+        linewidth=0.8,
+        label="calibrated, 95 %",
+        zorder=1,
+    )
+    ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), label="diagonal", zorder=2)
+    if smooth is not None:
+        ax.plot(
+            smooth.confidence,
+            smooth.accuracy,
+            color=VERMILLION,
+            linewidth=1.2,
+            label="smooth curve",
+            zorder=3,
+        )
     x, y = result.confidence[full], result.accuracy[full]
-    ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), label="calibrated", zorder=1)
-    low, high = np.minimum(x, y), np.maximum(x, y)
-    ax.vlines(x, low, high, color=VERMILLION, alpha=0.35, linewidth=_GAP, label="gap", zorder=2)
     # The interval of a share of 0 or 1 is on one side only, where rounding could make a length negative.
-    whiskers = np.abs(result.interval[full].T - y)
     ax.errorbar(
         x,
         y,
-        yerr=whiskers,
+        yerr=np.abs(result.interval[full].T - y),
         fmt="o",
         color=BLUE,
-        markersize=4,
+        markersize=3.6 if result.bins <= 25 else 2.4,
         markeredgewidth=0,
-        elinewidth=1.0,
-        label="accuracy, 95 % interval",
-        zorder=3,
+        elinewidth=0.9,
+        label="accuracy, 95 %",
+        zorder=4,
         clip_on=False,
     )
     ax.set(xlim=(0, 1), ylim=(0, 1), ylabel="Accuracy", aspect="equal")
+    ax.set_axisbelow(True)
     ax.grid(color=LIGHT, linewidth=0.5)
-    ax.set_title(f"ECE {result.ece:.4f} ({result.bins} bins, n = {result.n:,})", size=8)
 
 
 def _counts(ax: Axes, result: Reliability) -> None:
@@ -96,3 +186,18 @@ def _counts(ax: Axes, result: Reliability) -> None:
     ax.set(xlabel="Confidence", ylabel="Images", xlim=(0, 1))
     ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+
+
+def _legend(figure: Figure, diagram: Axes) -> None:
+    handles, labels = diagram.get_legend_handles_labels()
+    shown: Sequence[int] = [index for index, label in enumerate(labels) if label != "diagonal"]
+    figure.legend(
+        [handles[index] for index in shown],
+        [labels[index] for index in shown],
+        loc="upper center",
+        borderaxespad=0.2,
+        ncols=3,
+        handlelength=1.5,
+        handletextpad=0.5,
+        columnspacing=1.0,
+    )
