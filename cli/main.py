@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from vitscope import __version__
 from vitscope.cli.attention import attention
+from vitscope.cli.compare import compare
 from vitscope.cli.console import complain, talk
 from vitscope.cli.evaluate import evaluate
 from vitscope.cli.train import train
@@ -113,6 +114,7 @@ def _root(
 app.command()(train)
 app.command()(evaluate)
 app.command()(attention)
+app.command()(compare)
 
 
 def _terminated(number: int, _: object) -> None:

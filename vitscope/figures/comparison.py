@@ -1,0 +1,79 @@
+"""The comparison of models in one figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vitscope.errors import UsageError
+from vitscope.figures.agreement import draw_agreement, draw_overlap
+from vitscope.figures.class_differences import draw_class_differences
+from vitscope.figures.model_accuracy import (
+    draw_model_accuracy,
+    draw_model_differences,
+    letter,
+    significance_legend,
+)
+from vitscope.figures.style import new_figure, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from vitscope.analysis.comparison import Comparison
+    from vitscope.analysis.differences import Difference
+
+__all__ = ["draw_comparison"]
+
+_ROWS = 16  # classes that the panel of classes shows at most
+
+
+@styled
+def draw_comparison(comparison: Comparison, *, model: str | None = None) -> Figure:
+    """Draw a comparison for a paper: accuracies, differences to the first model, classes, agreement.
+
+    Models are lettered in the order given. Above, each model's accuracy (Wilson 95 % interval) and its
+    difference to the first (paired bootstrap 95 % interval, adjusted p-value of McNemar's exact test). Below,
+    one model and the first class by class, and how often models make the same prediction; of two models, the
+    table of who is right where.
+
+    Args:
+        comparison: What `compare` returns.
+        model: The model of the lower left panel; the most accurate of the others otherwise.
+
+    Returns:
+        A new figure of column width.
+
+    Raises:
+        UsageError: There is no such model, or it is the first.
+    """
+    chosen = _chosen(comparison, model)
+    places = {name: letter(index) for index, name in enumerate(comparison.models)}
+    letters = (places[chosen.model], places[chosen.reference])
+    measured = int(np.count_nonzero(chosen.classes.n))
+    upper = 0.55 + 0.27 * len(comparison.models)
+    lower = max(2.3, 0.62 + 0.145 * min(_ROWS, measured))
+    figure = new_figure(upper + lower + 0.25)
+    grid = figure.add_gridspec(2, 1, height_ratios=[upper, lower])
+    above, below = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
+    left, right = above.subplots(1, 2, width_ratios=[1.15, 1])
+    draw_model_accuracy(comparison, ax=left)
+    draw_model_differences(comparison, ax=right)
+    left, right = below.subplots(1, 2, width_ratios=[1.35, 1])
+    draw_class_differences(chosen, names=letters, ax=left)
+    if len(comparison.models) == 2:
+        draw_overlap(chosen.overlap, names=letters, ax=right)
+    else:
+        draw_agreement(comparison.agreement, names=tuple(places.values()), ax=right)
+    figure.legend(handles=significance_legend(), loc="outside lower center", ncols=2, handletextpad=0.3)
+    return figure
+
+
+def _chosen(comparison: Comparison, model: str | None) -> Difference:
+    first, *others = comparison.models
+    if model == first:
+        raise UsageError(f"expected a model to hold against {first}, got {first} itself")
+    if model is None:
+        accuracy = comparison.estimates.values[1:, 0]
+        model = others[int(accuracy.argmax())]
+    return comparison.difference(model, first)
