@@ -154,7 +154,7 @@ def test_it_survives_json():
         {"std": (0.5, 0.5, -1.0)},
         {"std": (0.5, 0.5, math.inf)},
         {"std": (0.5, 0.5, 0.5, 0.5)},
-        {"interpolation": "nearest"},
+        {"interpolation": "hamming"},
         {"interpolation": ["bicubic"]},
         {"interpolation": {}},
     ],

@@ -119,13 +119,24 @@ def test_every_modules_mode_is_put_back():
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (("a", "b"), "knows 3 classes, the data has 2"),
-        (("a", "c", "b"), "class 1 is 'b' for the model and 'c'"),
+        (("a", "x", "b"), "the model does not know the class 'x' of the data"),
+        (("a", "b", "c", "d"), "the model does not know the class 'd' of the data"),
+        (("a", "A"), "the classes 'a' and 'A' of the data are both the model's 'a'"),
     ],
 )
 def test_other_classes_are_refused(classes, message):
     with pytest.raises(DataError, match=message):
         predict(classifier(), images(4, classes))
+
+
+def test_some_of_the_models_classes_in_another_order():
+    data, model = images(20, ("c", "a")), classifier()
+    predictions = predict(model, data)
+    assert predictions.classes == CLASSES
+    assert [CLASSES[label] for label in predictions.labels] == [data.classes[label] for label in data.labels]
+    np.testing.assert_allclose(predictions.logits, plain(model, data), atol=1e-5)
+    assert predictions.provenance.data_digest == data.digest
+    assert predictions.names == data.names
 
 
 def test_a_network_with_other_logits_than_classes():

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vitscope.checkpoint.archive import examine_archive
-from vitscope.checkpoint.outline import ITEM_SIZES, Name, Storage, TensorOutline, outline_pickle
+from vitscope.checkpoint.extent import part_of_storage, whole_storage
+from vitscope.checkpoint.outline import (
+    ATTRIBUTES,
+    PARAMETER,
+    Name,
+    Outline,
+    Storage,
+    TensorOutline,
+    outline_pickle,
+)
 from vitscope.checkpoint.signature import HEAD, name_kind, printable
 from vitscope.errors import CheckpointError
 
@@ -17,11 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["admit", "open_regular"]
+__all__ = ["admit", "admit_state", "find_state", "open_regular"]
 
+_ITSELF = "give the checkpoint itself as the model"
+_ONE_STATE = "in the program that made it, save model.state_dict() alone"
 _VALUES, _LEVELS, _LETTERS = 1_000_000, 80, 64 << 20  # far more than any checkpoint has
-_DIMENSIONS = 64
 _OURS = "give the best.pth or last.pth of a vitscope run"
+_SHARING = 4  # how often the bytes of a state may be used by several tensors: tied weights are used twice
+_NESTS = ("model", "state_dict")  # where training programs keep the weights beside other things
+# What state dicts have beyond plain tensors: versions of layers, parameters, shapes.
+_OF_STATES = frozenset({ATTRIBUTES, PARAMETER, "torch.Size", "torch.device"})
 
 
 @contextmanager
@@ -60,6 +73,78 @@ def admit(stream: BinaryIO, form: str) -> None:
     Raises:
         CheckpointError: It is not; the message says what it looks like.
     """
+    outline, sizes = _examine(stream)
+    _check_form(outline.value, form)
+    if outline.foreign:
+        raise CheckpointError(
+            f"damaged: its pickle holds {printable(outline.foreign[0])}, which no checkpoint has"
+        )
+    keys = [whole_storage(tensor, sizes) for tensor in _tensors(outline.value)]
+    if sorted(keys) != sorted(sizes):
+        raise CheckpointError("damaged: its tensors share storages, or leave some unused")
+
+
+def admit_state(stream: BinaryIO) -> None:
+    """Check that a file is a state dict that torch can read without harm.
+
+    It stands alone, or under `model` or `state_dict`. As strict as `admit` in all that can act or fill the
+    memory, it differs in what other programs write: tensors may be views of a storage and share it, as long
+    as each lies within its bytes and all of them together are at most a few times the file.
+
+    Raises:
+        CheckpointError: It is not; the message says what it looks like.
+    """
+    outline, sizes = _examine(stream)
+    find_state(outline.value, TensorOutline)
+    if strange := [name for name in outline.foreign if name not in _OF_STATES]:
+        raise CheckpointError(
+            f"its pickle holds {printable(strange[0])}, which plain weights do not need",
+            hint="in the program that made it, save model.state_dict() in float32 alone",
+        )
+    for tensor in outline.tensors:  # also what hangs on attributes, which torch makes too
+        part_of_storage(tensor, sizes)
+    needed = sum(part_of_storage(tensor, sizes) for tensor in _tensors(outline.value))
+    if needed > _SHARING * sum(sizes.values()):
+        raise CheckpointError("its tensors share their bytes so often that they would fill the memory")
+
+
+def find_state(content: Any, kind: type) -> dict[str, Any]:  # noqa: ANN401 - whatever the file holds
+    """Return the dictionary of weights in what a file holds: itself, or what lies under a name for it.
+
+    Args:
+        content: What the file holds, or its outline.
+        kind: What a weight is there: a tensor, or the outline of one.
+
+    Raises:
+        CheckpointError: There is none, or there are two.
+    """
+    if isinstance(content, dict) and content.get("format") == "vitscope.checkpoint":
+        raise CheckpointError(
+            "it is a whole vitscope checkpoint, not weights for another model", hint=_ITSELF
+        )
+    inner = [content[name] for name in _NESTS if name in content] if isinstance(content, dict) else []
+    found = [each for each in (content, *inner) if _is_state(each, kind)]
+    if len(found) == 1:
+        return dict(found[0])
+    if len(found) > 1:
+        raise CheckpointError(f"it holds weights under both {' and '.join(_NESTS)}", hint=_ONE_STATE)
+    keys = (
+        ", ".join(printable(str(key), 24) for key in list(content)[:4]) if isinstance(content, dict) else ""
+    )
+    shown = f"a dictionary with the keys {keys}" if keys else f"a {type(content).__name__}"
+    raise CheckpointError(f"expected a state dict of named tensors, got {shown}", hint=_ONE_STATE)
+
+
+def _is_state(value: object, kind: type) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(type(name) is str and isinstance(item, kind) for name, item in value.items())
+    )
+
+
+def _examine(stream: BinaryIO) -> tuple[Outline, dict[str, int]]:
+    """Return the outline of the file's pickle and the bytes of each storage in its archive."""
     size = os.fstat(stream.fileno()).st_size
     stream.seek(0)
     head = stream.read(HEAD)
@@ -67,16 +152,7 @@ def admit(stream: BinaryIO, form: str) -> None:
         kind, hint = name_kind(head, size)
         raise CheckpointError(f"it looks like {kind}, not like a checkpoint", hint=hint)
     archive = examine_archive(stream, size)
-    outline = outline_pickle(archive.pickle)
-    _check_form(outline.value, form)
-    if outline.foreign:
-        raise CheckpointError(
-            f"damaged: its pickle holds {printable(outline.foreign)}, which no checkpoint has"
-        )
-    tensors = _tensors(outline.value)
-    keys = [_storage_key(tensor, archive.sizes) for tensor in tensors]
-    if sorted(keys) != sorted(archive.sizes):
-        raise CheckpointError("damaged: its tensors share storages, or leave some unused")
+    return outline_pickle(archive.pickle), archive.sizes
 
 
 def _describe_folder(path: Path) -> CheckpointError:
@@ -106,7 +182,7 @@ def _check_form(value: Any, form: str) -> None:  # noqa: ANN401 - whatever the p
         first = printable(str(next(iter(value))), 40)
         raise CheckpointError(
             f"it is a bare state dict of {len(value)} tensors (`{first}`, …), not a vitscope checkpoint",
-            hint="it lacks the model's name, classes and preprocessing: build the model in Python first",
+            hint="name its architecture: timm:NAME or torchvision:NAME, with --weights and this file",
         )
     keys = ", ".join(printable(str(key), 24) for key in list(value)[:4])
     raise CheckpointError(
@@ -133,45 +209,3 @@ def _tensors(value: Any) -> list[TensorOutline]:  # noqa: ANN401 - nested
         elif isinstance(item, Name | Storage):
             raise CheckpointError("damaged: its pickle holds parts of tensors")
     return tensors
-
-
-def _storage_key(tensor: TensorOutline, sizes: dict[str, int]) -> str:
-    """Hold a tensor to its bytes in the archive: the whole of one storage, in order, and nothing beyond."""
-    try:
-        storage, offset, shape, stride, requires_grad, hooks = tensor.arguments
-        word, kind, key, _, count = storage.identity
-        item_size = ITEM_SIZES[kind.path]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CheckpointError("damaged: it describes a tensor that makes no sense") from error
-    sound = word == "storage" and type(key) is str and requires_grad is False and hooks == {}
-    if not sound or not _are_sizes(shape) or not _are_sizes(stride) or not _are_sizes((offset, count)):
-        raise CheckpointError("damaged: it describes a tensor that makes no sense")
-    if offset or math.prod(shape) != count or not _in_order(shape, stride):
-        shown = printable("x".join(map(str, shape)))
-        raise CheckpointError(
-            f"damaged: it describes a tensor ({shown}) that is not the whole of its storage",
-            hint="such a tensor can be larger than the memory: get the original",
-        )
-    if sizes.get(key) != count * item_size:
-        raise CheckpointError(
-            f"damaged: a tensor needs {count * item_size} bytes where its storage has {sizes.get(key, 0)}"
-        )
-    return str(key)
-
-
-def _are_sizes(numbers: Any) -> bool:  # noqa: ANN401 - whatever the pickle describes
-    if not isinstance(numbers, tuple) or len(numbers) > _DIMENSIONS:
-        return False
-    return all(type(number) is int and 0 <= number < 1 << 62 for number in numbers)
-
-
-def _in_order(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:
-    """Whether the last dimension runs fastest; the stride of a dimension of size one says nothing."""
-    if len(shape) != len(stride):
-        return False
-    step = 1
-    for size, stepped in zip(reversed(shape), reversed(stride), strict=True):
-        if size > 1 and stepped != step and step:
-            return False
-        step *= size
-    return True

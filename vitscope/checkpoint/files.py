@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import torch
 from torch import Tensor
 
-from vitscope.checkpoint.admission import admit, open_regular
+from vitscope.checkpoint.admission import admit, admit_state, find_state, open_regular
 from vitscope.checkpoint.record import Checkpoint
 from vitscope.checkpoint.signature import printable
 from vitscope.errors import CheckpointError, EnvironmentFault, NotFiniteError
 from vitscope.paths import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["FORMAT", "VERSION", "load_checkpoint", "save_checkpoint"]
+__all__ = ["FORMAT", "VERSION", "check_finite", "load_checkpoint", "load_state", "save_checkpoint"]
 
 FORMAT = "vitscope.checkpoint"
 VERSION = 1
@@ -80,9 +80,30 @@ def load_checkpoint(
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}", hint=error.hint) from error.__cause__
     if not allow_not_finite:
-        _check_finite(checkpoint, path)
+        check_finite(checkpoint.state, path)
     _move(checkpoint.state, map_location)
     return checkpoint
+
+
+def load_state(path: Path | str) -> dict[str, Tensor]:
+    """Read the weights that another program saved with `torch.save`, with the same suspicion.
+
+    The file holds a state dict, alone or under `model` or `state_dict`; whole modules, optimizers' objects
+    and everything else that is not plain is refused before it can act.
+
+    Raises:
+        CheckpointError: The file is not a state dict, or it is damaged.
+        NotFiniteError: A weight is NaN or infinite.
+    """
+    path = Path(path)
+    try:
+        with open_regular(path) as stream:
+            admit_state(stream)
+            state = find_state(_read(stream), Tensor)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}", hint=error.hint) from error.__cause__
+    check_finite(state, path)
+    return {name: tensor.detach() for name, tensor in state.items()}
 
 
 def _read(stream: BinaryIO) -> Any:  # noqa: ANN401 - whatever the file holds
@@ -129,12 +150,21 @@ def _assemble(content: Any) -> Checkpoint:  # noqa: ANN401 - whatever the file h
     return checkpoint
 
 
-def _check_finite(checkpoint: Checkpoint, path: Path) -> None:
-    floats = {name: tensor for name, tensor in checkpoint.state.items() if tensor.is_floating_point()}
-    bad = [name for name, tensor in floats.items() if not bool(torch.isfinite(tensor).all())]
+def check_finite(state: Mapping[str, Tensor], name: Path | str) -> None:
+    """Refuse weights that are not finite.
+
+    Args:
+        state: The weights by name.
+        name: What they came from, for the message.
+
+    Raises:
+        NotFiniteError: One is NaN or infinite.
+    """
+    floats = {key: tensor for key, tensor in state.items() if tensor.is_floating_point()}
+    bad = [key for key, tensor in floats.items() if not bool(torch.isfinite(tensor).all())]
     if bad:
         raise NotFiniteError(
-            f"{path}: {len(bad)} of {len(checkpoint.state)} weights hold NaN or infinity, first `{bad[0]}`",
+            f"{name}: {len(bad)} of {len(state)} weights hold NaN or infinity, first `{bad[0]}`",
             hint="the training diverged: use an earlier checkpoint or a lower learning rate",
         )
 

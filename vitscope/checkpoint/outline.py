@@ -35,9 +35,11 @@ ITEM_SIZES = {
 }
 _REBUILD = "torch._utils._rebuild_tensor_v2"
 _ORDERED = "collections.OrderedDict"
+ATTRIBUTES = "the attributes of an object"
+PARAMETER = "torch._utils._rebuild_parameter"
 # Harmless, and common in files of other tools; a checkpoint of vitscope has none of them.
 _FOREIGN = (
-    "torch._utils._rebuild_parameter",
+    PARAMETER,
     "torch._utils._rebuild_tensor_v3",
     "torch.storage.UntypedStorage",
     "torch.Size",
@@ -74,10 +76,12 @@ class Outline:
     Attributes:
         value: Plain values, with a `TensorOutline` in the place of each tensor.
         foreign: What in it no checkpoint of vitscope has; empty where there is nothing.
+        tensors: Every tensor that would be made, also where it is thrown away or hangs on an attribute.
     """
 
     value: Any
-    foreign: str
+    foreign: tuple[str, ...]
+    tensors: tuple[TensorOutline, ...]
 
 
 def outline_pickle(data: bytes) -> Outline:
@@ -118,13 +122,14 @@ class _Machine:
         self.stack: list[Any] = []
         self.outer: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.foreign = ""
+        self.foreign: list[str] = []
+        self.tensors: list[TensorOutline] = []
 
     def result(self) -> Outline:
         value = self.stack.pop()
         if self.stack or self.outer:
             raise ValueError("left over")
-        return Outline(value, self.foreign)
+        return Outline(value, tuple(self.foreign), tuple(self.tensors))
 
     def push(self, value: Any) -> None:  # noqa: ANN401 - any value
         self.stack.append(value)
@@ -161,7 +166,7 @@ class _Machine:
         if path in _FOREIGN or (
             path.startswith("torch.") and path.endswith("Storage") and path not in ITEM_SIZES
         ):
-            self.foreign = self.foreign or path
+            self.foreign.append(path)
         elif path not in (_REBUILD, _ORDERED) and path not in ITEM_SIZES:
             _refuse_name(path)
         self.push(Name(path))
@@ -171,7 +176,8 @@ class _Machine:
         if not isinstance(function, Name) or not isinstance(arguments, tuple):
             raise TypeError(function)
         if function.path == _REBUILD:
-            self.push(TensorOutline(arguments))
+            self.tensors.append(TensorOutline(arguments))
+            self.push(self.tensors[-1])
         elif function.path == _ORDERED and not arguments:
             self.push({})
         elif function.path in _FOREIGN:
@@ -180,8 +186,10 @@ class _Machine:
             raise TypeError(function)
 
     def build(self, _: object) -> None:
-        self.stack.pop()
-        self.foreign = self.foreign or "the attributes of an object"
+        state = self.stack.pop()
+        # Of a dictionary they are only kept; a tensor's would change what it is.
+        plain = type(self.stack[-1]) is dict and type(state) is dict
+        self.foreign.append(ATTRIBUTES if plain else "the state of an object")
 
     def storage(self, _: object) -> None:
         identity = self.stack.pop()

@@ -59,7 +59,7 @@ def name_kind(head: bytes, size: int) -> tuple[str, str]:
     if head[257:262] == b"ustar":
         return "a tar archive", "unpack it first"
     if _is_safetensors(head, size):
-        return "safetensors weights", _OURS
+        return "safetensors weights", "name the file .safetensors"
     return _name_pickle(head) or _name_text(head) or ("binary data of an unknown kind", _OURS)
 
 

@@ -123,6 +123,7 @@ class ImageSet:
         """Decode every image once, at the model's size, so that epochs need no files.
 
         For inputs of at most 64 × 64 and 8 GiB in all; larger sets are returned as they are, still on disk.
+        So are those of a model that cuts its input from a resized picture: done twice it is not done once.
         The pictures of the result are what the model sees: ask this set, not that one, for the originals.
 
         Args:
@@ -136,7 +137,7 @@ class ImageSet:
         shape = (preprocessing.channels, rows, columns)
         if max(rows, columns) > _SMALL or len(self) * int(np.prod(shape)) > _MEMORY:
             return self
-        if self.array is not None and self.array.shape[1:] == shape:
+        if not preprocessing.leaves(shape) or (self.array is not None and self.array.shape[1:] == shape):
             return self
         array = self._decoded(preprocessing, np.arange(len(self)), progress)
         return replace(self, array=array, paths=None)
@@ -189,7 +190,7 @@ class ImageSet:
         if self.array is None:
             return decode_files([self._files[index] for index in chosen], preprocessing, progress=progress)
         shape = (preprocessing.channels, *preprocessing.size)
-        if self.array.shape[1:] == shape:
+        if preprocessing.leaves(self.array.shape[1:]):
             return self.array[chosen]
         result = np.empty((len(chosen), *shape), dtype=np.uint8)
         for place, index in enumerate(chosen):

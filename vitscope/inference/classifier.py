@@ -10,27 +10,18 @@ import torch
 from PIL.Image import Image
 from torch import nn
 
-from vitscope.checkpoint.files import load_checkpoint
-from vitscope.checkpoint.state import explain_mismatch, strip_prefixes
 from vitscope.data.images import read_image
-from vitscope.data.preprocessing import Preprocessing
-from vitscope.data.sources import DataSpec
-from vitscope.errors import CheckpointError, InputError
-from vitscope.inference.device import resolve_device
-from vitscope.models.registry import MODELS, build_model
+from vitscope.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
-    from vitscope.checkpoint.record import Checkpoint
+    from vitscope.data.preprocessing import Preprocessing
+    from vitscope.data.sources import DataSpec
 
 __all__ = ["Classifier", "load"]
-
-# Larger numbers of features and of blocks than any model of weights at hand has.
-_LARGEST_OPTION = 1 << 20
-_DEEPEST = 1000
 
 
 class Classifier(nn.Module):
@@ -45,6 +36,7 @@ class Classifier(nn.Module):
         source: The file it came from.
         digest: That checkpoint's digest.
         training: The configuration and validation results that the checkpoint keeps.
+        aliases: Other names of each class, such as ImageNet's `n01440764`; none where left out.
     """
 
     def __init__(
@@ -58,6 +50,7 @@ class Classifier(nn.Module):
         source: str = "",
         digest: str = "",
         training: dict[str, Any] | None = None,
+        aliases: Iterable[tuple[str, ...]] = (),
     ) -> None:
         super().__init__()
         self.network = network
@@ -68,6 +61,7 @@ class Classifier(nn.Module):
         self.source = source
         self.digest = digest
         self.training_record = training or {}
+        self.aliases = tuple(aliases)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits `[image, class]` of normalised images `[image, channel, row, column]`."""
@@ -112,58 +106,28 @@ class Classifier(nn.Module):
         return torch.stack(rows)
 
 
-def load(path: Path | str, *, device: str = "cpu") -> Classifier:
-    """Load a checkpoint as a classifier in evaluation mode.
+def load(
+    source: Path | str,
+    *,
+    weights: Path | str | None = None,
+    classes: Sequence[str] | None = None,
+    device: str = "cpu",
+) -> Classifier:
+    """Load a classifier in evaluation mode: a checkpoint of vitscope, or a model of another library.
 
     Args:
-        path: A file that `vitscope train` wrote.
+        source: What `vitscope.inference.sources.open_classifier` takes: a file that `vitscope train` wrote,
+            a safetensors file, a folder of Hugging Face, `timm:NAME`, `torchvision:NAME` or `hf:NAME`.
+        weights: A file with the weights of a named model.
+        classes: The class names, where the source does not tell them.
         device: `cpu`, `cuda`, `auto`…
 
     Raises:
         CheckpointError: It is not a checkpoint, is damaged, or its weights do not fit its architecture.
         NotFiniteError: Its weights hold NaN or infinity.
-        EnvironmentFault: The device is not on this machine.
+        UsageError: The arguments do not go together.
+        EnvironmentFault: The device is not on this machine, or a network is needed and cannot be reached.
     """
-    target = resolve_device(device)
-    checkpoint = load_checkpoint(Path(path))
-    try:
-        network = _rebuild(checkpoint)
-        classifier = Classifier(
-            network,
-            classes=checkpoint.classes,
-            preprocessing=Preprocessing.from_dict(checkpoint.preprocessing),
-            name=checkpoint.model,
-            data=DataSpec.from_dict(checkpoint.data),
-            source=str(path),
-            digest=checkpoint.digest,
-            training=checkpoint.training,
-        )
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}", hint=error.hint) from error
-    except Exception as error:  # options that no training wrote fail in any way, deep in the builders
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"{path}: cannot be rebuilt: {reason or type(error).__name__}") from error
-    return classifier.to(target).eval()
+    from vitscope.inference.sources import open_classifier
 
-
-def _rebuild(checkpoint: Checkpoint) -> nn.Module:
-    """Build the architecture without memory, and give it the checkpoint's tensors."""
-    if checkpoint.model not in MODELS:
-        raise CheckpointError(f"its architecture {checkpoint.model!r} is not one of {', '.join(MODELS)}")
-    state = strip_prefixes(checkpoint.state)
-    numbers = [value for value in checkpoint.options.values() if isinstance(value, int | float)]
-    deepest = min(len(state), _DEEPEST)
-    if any(abs(value) > _LARGEST_OPTION for value in numbers) or checkpoint.options.get("depth", 0) > deepest:
-        raise CheckpointError("its options describe a model larger than its weights")
-    if checkpoint.options.get("classes") != len(checkpoint.classes):
-        raise CheckpointError(f"it names {len(checkpoint.classes)} classes, its options say otherwise")
-    with torch.device("meta"):
-        network = build_model(checkpoint.model, checkpoint.options)
-    fresh = network.state_dict()
-    mismatch = explain_mismatch({name: tuple(tensor.shape) for name, tensor in fresh.items()}, state)
-    if mismatch:
-        raise CheckpointError(f"its weights do not fit {checkpoint.model}: {mismatch}")
-    # Weights kept in half precision are used in the precision of the architecture.
-    fitting = {name: tensor.to(fresh[name].dtype) for name, tensor in state.items()}
-    network.load_state_dict(fitting, strict=True, assign=True)
-    return network
+    return open_classifier(source, weights=weights, classes=classes, device=device)

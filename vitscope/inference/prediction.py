@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,13 +10,18 @@ import torch
 
 from vitscope.data.sources import DataSpec, load_split
 from vitscope.errors import DataError, EnvironmentFault
+from vitscope.inference.alignment import align
 from vitscope.inference.device import is_out_of_memory
+from vitscope.inference.features import with_features
 from vitscope.records.predictions import Predictions
 from vitscope.records.provenance import Provenance
+from vitscope.records.storage import create_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from numpy.typing import DTypeLike, NDArray
     from torch import Tensor
 
     from vitscope.data.imageset import ImageSet
@@ -25,6 +31,7 @@ __all__ = ["predict"]
 
 # Activations of more images leave a CPU's cache: 256 at once take 1.2 to 1.4 times as long as 4 × 64.
 _CPU_PASS = 64
+_LEAST_HALF = float(np.finfo(np.float16).min)
 
 
 def predict(
@@ -32,37 +39,51 @@ def predict(
     data: ImageSet | str,
     *,
     batch_size: int = 256,
+    features: bool = False,
+    store: Path | None = None,
+    half: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Predictions:
     """Compute the logits of every image, in evaluation mode and float32, on the model's own device.
 
     Where a batch does not fit into memory it is halved and the pass goes on; the result is the same.
 
+    The classes of the data may be some of the model's, in any order and by other names, as
+    `vitscope.inference.alignment` says: the result has all classes of the model, and labels of these.
+
     Args:
         model: A classifier, from `load` or made by hand.
         data: The images, or a data set's name or folder, of which the test split is taken.
         batch_size: Images read and sent to the device at a time; a CPU takes them 64 by 64.
+        features: Also keep what the last linear layer is given, `[image, feature]` in float32.
+        store: The folder that the predictions will be written into: logits and features are made there, on
+            disk, so that any number of images fits; without it they are kept in memory.
+        half: Keep the logits as float16, each row less its largest: it changes no prediction, and metrics by
+            less than 1e−6; −65504 stands for what is below. The largest logit itself is lost.
         progress: Called with the number of images done since the last call.
 
     Raises:
-        DataError: The classes are not the model's.
+        DataError: The data has a class that the model does not know.
+        InputError: Features were asked for, and no linear layer gives the logits.
         EnvironmentFault: Not even one image fits into memory.
     """
     images = load_split(DataSpec(source=data), "test") if isinstance(data, str) else data
-    if images.classes != model.classes:
-        raise DataError(_class_difference(model.classes, images.classes))
+    labelled = align(images, model)
     training = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        logits = _logits(model, images, batch_size, progress)
+        with with_features(model) if features else nullcontext(model) as forward:
+            sink = _Sink(len(images), len(model.classes), store=store, half=half)
+            _fill(sink, model, images, forward, batch_size, progress)
     finally:
         for module, flag in training.items():
             module.training = flag  # one by one: a frozen part of a model in training stays frozen
     return Predictions(
-        logits=logits,
-        labels=images.labels,
-        classes=images.classes,
+        logits=sink.logits,
+        labels=labelled.labels,
+        classes=labelled.classes,
         names=images.names,
+        features=sink.features,
         provenance=Provenance.collect(
             checkpoint=model.source,
             checkpoint_digest=model.digest,
@@ -73,33 +94,72 @@ def predict(
     )
 
 
-def _logits(
-    model: Classifier, images: ImageSet, batch_size: int, progress: Callable[[int], None] | None
-) -> np.ndarray:
-    logits = np.empty((len(images), len(model.classes)), dtype=np.float32)
-    done = 0
+class _Sink:
+    """Where the columns of a pass go: logits, and after them features, in memory or on disk."""
+
+    def __init__(self, images: int, classes: int, *, store: Path | None, half: bool) -> None:
+        self._images, self._store, self._half = images, store, half
+        self._done = 0
+        self.features: NDArray[np.float32] | None = None
+        self.logits = self._array("logits", classes, np.float16 if half else np.float32)
+
+    def _array(self, name: str, width: int, kind: DTypeLike) -> NDArray[np.floating]:
+        shape = (self._images, width)
+        return (
+            np.empty(shape, kind)
+            if self._store is None
+            else create_array(self._store / f"{name}.npy", shape, kind)
+        )
+
+    def take(self, columns: NDArray[np.float32]) -> None:
+        """Keep the columns of the next images, `[image, class and feature]`."""
+        classes, rows = self.logits.shape[1], slice(self._done, self._done + len(columns))
+        logits, features = columns[:, :classes], columns[:, classes:]
+        if self._half:
+            with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN, which is as little a prediction
+                logits = np.maximum(logits - logits.max(axis=1, keepdims=True), _LEAST_HALF)
+        self.logits[rows] = logits
+        if features.shape[1]:
+            if self.features is None:
+                self.features = self._array("features", features.shape[1], np.float32)
+            self.features[rows] = features
+        self._done = rows.stop
+
+
+def _fill(
+    sink: _Sink,
+    model: Classifier,
+    images: ImageSet,
+    forward: Callable[[Tensor], Tensor],
+    batch_size: int,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Give the sink what `forward` makes of every image: its logits, and after them whatever else."""
+    count = len(model.classes)
     with torch.inference_mode():
         for pixels in images.batches(model.preprocessing, batch_size):
             parts = torch.split(pixels, _CPU_PASS) if model.device.type == "cpu" else (pixels,)
-            batch = torch.cat([forward_halving(model, part) for part in parts])
-            if batch.shape[1] != len(model.classes):
-                raise DataError(f"the network gives {batch.shape[1]} logits for {len(model.classes)} classes")
-            logits[done : done + len(batch)] = batch.float().cpu().numpy()
-            done += len(batch)
+            batch = torch.cat([forward_halving(model, part, forward) for part in parts])
+            if batch.shape[1] != count and forward is model:
+                raise DataError(f"the network gives {batch.shape[1]} logits for {count} classes")
+            sink.take(batch.float().cpu().numpy())
             if progress is not None:
                 progress(len(batch))
-    return logits
 
 
-def forward_halving(model: Classifier, pixels: Tensor) -> Tensor:
-    """Return the logits of uint8 pixels, halving the batch for as long as it does not fit into memory.
+def forward_halving(model: Classifier, pixels: Tensor, forward: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return what a pass gives for uint8 pixels, halving the batch while it does not fit into memory.
+
+    Args:
+        model: Prepares the pixels, on its own device.
+        pixels: `[image, channel, row, column]`.
+        forward: The pass: the model itself, or one that returns more.
 
     Raises:
         EnvironmentFault: Not even one image fits.
     """
     try:
-        logits: Tensor = model(model.preprocessing.normalize(pixels.to(model.device, non_blocking=True)))
-        return logits
+        return forward(model.preprocessing.normalize(pixels.to(model.device, non_blocking=True)))
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -109,11 +169,4 @@ def forward_halving(model: Classifier, pixels: Tensor) -> Tensor:
             ) from error
     # Outside the handler, so that the failed attempt's tensors are free by now.
     half = len(pixels) // 2
-    return torch.cat([forward_halving(model, pixels[:half]), forward_halving(model, pixels[half:])])
-
-
-def _class_difference(expected: tuple[str, ...], found: tuple[str, ...]) -> str:
-    if len(expected) != len(found):
-        return f"the model knows {len(expected)} classes, the data has {len(found)}"
-    first = next(index for index, pair in enumerate(zip(expected, found, strict=True)) if pair[0] != pair[1])
-    return f"class {first} is {expected[first]!r} for the model and {found[first]!r} in the data"
+    return torch.cat([forward_halving(model, part, forward) for part in (pixels[:half], pixels[half:])])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,11 +14,14 @@ from vitscope.errors import InputError
 from vitscope.paths import MANIFEST, staged_folder, write_atomically, write_json
 from vitscope.records.provenance import Provenance
 from vitscope.records.shards import Shards
+from vitscope.records.storage import create_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
+
+    from vitscope.records.storage import RowReader
 
 __all__ = ["Predictions"]
 
@@ -32,25 +35,25 @@ class Predictions:
     """The outputs of one model on one set of labelled images.
 
     Attributes:
-        logits: `[image, class]`, float16, 32 or 64; may be memory-mapped, or shards of which each is.
-            Probabilities where `kind` says so.
+        logits: `[image, class]`, float16, 32 or 64; may be memory-mapped, shards of which each is, or made
+            when rows are read. Probabilities where `kind` says so.
         labels: `[image]`, int64, each in `0 … classes − 1`.
         classes: The class names, in the order of the logits' columns.
         names: One name an image: its path below the data folder, or its index in the split.
         kind: Whether `logits` holds logits or probabilities; never guessed from the values.
-        features: `[image, feature]`, where they were asked for.
+        features: `[image, feature]`, where they were asked for; may be memory-mapped.
         provenance: Where it comes from.
 
     Raises:
         InputError: Shapes, labels or names do not fit together.
     """
 
-    logits: NDArray[np.floating] | Shards
+    logits: NDArray[np.floating] | RowReader
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     names: tuple[str, ...]
     kind: Literal["logits", "probabilities"] = "logits"
-    features: NDArray[np.floating] | None = None
+    features: NDArray[np.floating] | RowReader | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
@@ -89,6 +92,17 @@ class Predictions:
             np.exp(values, out=values)
             values /= values.sum(axis=1, keepdims=True)
         return values
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Predictions:
+        """Return the chosen images, by a mask or by indices; their logits are copied into memory."""
+        index = np.arange(len(self))[rows]
+        return replace(
+            self,
+            logits=self.logits[index],
+            labels=self.labels[index],
+            names=tuple(self.names[place] for place in index),
+            features=None if self.features is None else self.features[index],
+        )
 
     def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
         """Write the folder: `samples.parquet`, `logits.npy`, `features.npy`, and `manifest.json` last.
@@ -180,12 +194,24 @@ def _read_logits(folder: Path, shards: int) -> NDArray[np.floating] | Shards:
     return Shards(arrays) if shards else arrays[0]
 
 
-def _write_array(path: Path, array: NDArray[np.floating]) -> None:
+def _write_array(path: Path, array: NDArray[np.floating] | RowReader) -> None:
     if isinstance(array, np.memmap) and _is_all_of(array, path):
         array.flush()
         return
+    if not isinstance(array, np.ndarray):
+        _write_rows(path, array)
+        return
     with write_atomically(path) as temporary, temporary.open("wb") as stream:
         np.save(_Stream(stream.write), array, allow_pickle=False)
+
+
+def _write_rows(path: Path, array: RowReader) -> None:
+    with write_atomically(path) as temporary:
+        place = create_array(temporary, array.shape, array.dtype)
+        step = max(1, _BLOCK // array.shape[1])
+        for start in range(0, len(array), step):
+            place[start : start + step] = array[start : start + step]
+        place.flush()
 
 
 def _is_all_of(array: np.memmap[Any, Any], path: Path) -> bool:

@@ -1,0 +1,83 @@
+"""Checkpoints of vitscope as classifiers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from vitscope.checkpoint.files import load_checkpoint
+from vitscope.data.preprocessing import Preprocessing
+from vitscope.data.sources import DataSpec
+from vitscope.errors import CheckpointError
+from vitscope.inference.classifier import Classifier
+from vitscope.inference.fitting import fit_weights
+from vitscope.models.registry import MODELS, build_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+__all__ = ["rebuild_network", "trained_classifier"]
+
+# Larger numbers of features and of blocks than any model of weights at hand has.
+_LARGEST_OPTION = 1 << 20
+_DEEPEST = 1000
+
+
+def trained_classifier(path: Path) -> Classifier:
+    """Load what `vitscope train` wrote.
+
+    Raises:
+        CheckpointError: It is not a checkpoint, is damaged, or its weights do not fit its architecture.
+        NotFiniteError: Its weights hold NaN or infinity.
+    """
+    checkpoint = load_checkpoint(path)
+    try:
+        network = rebuild_network(
+            checkpoint.model, checkpoint.options, checkpoint.state, classes=len(checkpoint.classes)
+        )
+        return Classifier(
+            network,
+            classes=checkpoint.classes,
+            preprocessing=Preprocessing.from_dict(checkpoint.preprocessing),
+            name=checkpoint.model,
+            data=DataSpec.from_dict(checkpoint.data),
+            digest=checkpoint.digest,
+            training=checkpoint.training,
+        )
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}", hint=error.hint) from error
+    except Exception as error:  # options that no training wrote fail in any way, deep in the builders
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path}: cannot be rebuilt: {reason or type(error).__name__}") from error
+
+
+def rebuild_network(
+    model: str, options: Mapping[str, Any], state: Mapping[str, Tensor], *, classes: int
+) -> nn.Module:
+    """Build an architecture of vitscope without memory, and give it its tensors.
+
+    Args:
+        model: A key of `MODELS`.
+        options: Every option of it; nothing about them is trusted.
+        state: The weights.
+        classes: The number of class names.
+
+    Raises:
+        CheckpointError: The options and the weights do not go together.
+    """
+    if model not in MODELS:
+        raise CheckpointError(f"its architecture {model!r} is not one of {', '.join(MODELS)}")
+    numbers = [value for value in options.values() if isinstance(value, int | float)]
+    deepest = min(len(state), _DEEPEST)
+    if any(abs(value) > _LARGEST_OPTION for value in numbers) or options.get("depth", 0) > deepest:
+        raise CheckpointError("its options describe a model larger than its weights")
+    if options.get("classes") != classes:
+        raise CheckpointError(f"it names {classes} classes, its options say otherwise")
+    with torch.device("meta"):
+        network = build_model(model, options)
+    fit_weights(network, state, name=model, assign=True)
+    return network
