@@ -15,7 +15,15 @@ from vitscope.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FolderImages", "FolderLayout", "find_layout", "list_classes", "list_images", "natural_key"]
+__all__ = [
+    "FolderImages",
+    "FolderLayout",
+    "find_layout",
+    "list_classes",
+    "list_files",
+    "list_images",
+    "natural_key",
+]
 
 _SPLIT_FOLDERS = {
     "train": ("train", "training"),
@@ -145,6 +153,27 @@ def list_images(folder: Path, *, root: Path) -> FolderImages:
         found.names.extend(file.removeprefix(prefix).replace(os.sep, "/") for file in files)
         found.paths.extend(map(Path, files))
     return found
+
+
+def list_files(folder: Path) -> tuple[list[str], list[Path]]:
+    """List all images in and below a folder, in class folders or not, as `list_images` does those of a class.
+
+    Returns:
+        Their paths below the folder, with forward slashes, and the files.
+
+    Raises:
+        DataError: It is not a folder, cannot be listed, or holds no images.
+    """
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise DataError(f"expected a folder of images, but {folder} {what}")
+    files = sorted(_walk(folder, _lineage(folder)), key=natural_key)
+    if not files:
+        raise DataError(
+            f"{folder} holds no images", hint="known by their ends: " + ", ".join(sorted(IMAGE_SUFFIXES))
+        )
+    prefix = os.path.join(folder, "")  # noqa: PTH118 - as above
+    return [file.removeprefix(prefix).replace(os.sep, "/") for file in files], list(map(Path, files))
 
 
 @contextmanager
