@@ -3,102 +3,238 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from vitscope.cli.console import progress_bar, result, result_json, table, talk
+from vitscope.cli import evaluation_options as options
+from vitscope.cli.console import progress_bar, result_json, talk
+from vitscope.cli.evaluated import (
+    Arrays,
+    Wishes,
+    held_out_images,
+    open_held_out,
+    pictures_of,
+    predictions_folder,
+)
+from vitscope.cli.evaluation_summary import summarise
 from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
-from vitscope.cli.subjects import check_out, data_of, find_checkpoint
+from vitscope.cli.subjects import check_out, data_of, find_model
+from vitscope.errors import EnvironmentFault, UsageError
 from vitscope.paths import fresh_path
 
 if TYPE_CHECKING:
-    from vitscope.analysis.evaluation import Evaluation
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vitscope.inference.classifier import Classifier
+    from vitscope.report.evaluation import EvaluationReport, Stopwatch
+    from vitscope.report.passes import Passes
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    checkpoint: Annotated[
-        Path | None,
-        typer.Argument(
-            help="$VITSCOPE_CHECKPOINT, ./best.pth or the newest run's otherwise.", show_default=False
-        ),
-    ] = None,
-    data: Annotated[
-        str | None, typer.Option("--data", help="Other images than the checkpoint's own: a name or a folder.")
-    ] = None,
-    split: Annotated[Split, typer.Option("--split", help="Which part of the data.")] = "test",
+    source: options.Source = None,
+    data: options.Data = None,
+    split: options.EvaluatedSplit = "test",
     out: Out = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")] = 256,
     device: Device = "auto",
+    calibrate: options.Calibrate = False,
+    conformal: options.Alpha = None,
+    conformal_method: options.Method = "lac",
+    superclasses: options.Superclasses = None,
+    ood: options.Foreign = None,
+    corruptions: options.Corruptions = False,
+    kinds: options.Kinds = None,
+    held_out: options.HeldOut = None,
+    bins: options.Bins = 15,
+    weights: options.Weights = None,
+    logits: options.Logits = None,
+    labels: options.Labels = None,
+    classes: options.Classes = None,
+    probabilities: options.Probabilities = False,
+    batch_size: options.BatchSize = 256,
+    limit: options.Limit = None,
+    half: options.Half = False,
     overwrite: Overwrite = False,
     json: Json = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Say how long each part took.", rich_help_panel="Output")
-    ] = False,
+    verbose: options.Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure a classifier on labelled images: numbers with intervals, tables and figures.
 
-    Example: vitscope evaluate best.pth --split test --json
+    Example: vitscope evaluate best.pth --calibrate --conformal 0.1
     """
     began = time.perf_counter()
     check_out(out, overwrite=overwrite)
-    path = find_checkpoint(checkpoint, quiet=quiet)
-    from vitscope.data.sources import load_split
+    wishes = Wishes(
+        *(calibrate, conformal, conformal_method, superclasses, tuple(ood or ())),
+        *(_kinds(corruptions, kinds), held_out, bins),
+    )
+    arrays = Arrays(tuple(logits or ()), labels, classes, probabilities)
+    if half and wishes.ood:
+        raise UsageError("--half drops each row's largest logit, which --ood needs")
+    place, images = _Place(out, overwrite, quiet), _Images(data, split, limit)
+    stored = predictions_folder(source) if source is not None else None
+    if stored is not None or arrays.logits:
+        if arrays.logits and source is not None:
+            raise UsageError(f"--logits stands for the model: {source} is one too many")
+        if weights is not None:
+            raise UsageError("--weights needs a model, and there are only predictions")
+        wishes.need_no_model()
+        report, watch = _of_predictions(stored, arrays, wishes, images, place)
+    else:
+        model = _Model(find_model(source, quiet=quiet), weights, device, batch_size, half)
+        report, watch = _of_model(model, wishes, images, place)
+    watch.seconds["total"] = time.perf_counter() - began
+    _tell(report, watch, json=json, verbose=verbose, quiet=quiet)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the folder goes, and whether to talk."""
+
+    out: Path | None
+    overwrite: bool
+    quiet: bool
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Which images are judged."""
+
+    data: str | None
+    split: Split
+    limit: int | None
+
+
+@dataclass(frozen=True)
+class _Model:
+    """The model, and how it is run."""
+
+    source: str
+    weights: Path | None
+    device: str
+    batch_size: int
+    half: bool
+
+
+def _kinds(corruptions: bool, names: str | None) -> tuple[str, ...]:
+    if not corruptions and names is None:
+        return ()
+    from vitscope.data.corruptions.kinds import choose_kinds
+
+    return choose_kinds((names or "main").replace(" ", "").split(","))
+
+
+def _of_predictions(
+    stored: Path | None, arrays: Arrays, wishes: Wishes, images: _Images, place: _Place
+) -> tuple[EvaluationReport, Stopwatch]:
+    """Evaluate predictions that are there; neither a model nor torch is needed."""
+    from vitscope.records.predictions import Predictions
+    from vitscope.report.evaluation import Stopwatch, report_predictions
+
+    watch = Stopwatch()
+    with watch.part("predictions"):
+        predictions = arrays.open() if stored is None else Predictions.load(stored)
+        held_out = None if stored is None else open_held_out(stored)
+        if images.limit is not None:
+            predictions = predictions.take(_subset(predictions.labels, images.limit))
+        analyses = wishes.analyses(predictions.classes)
+        pictures = pictures_of(predictions, images.data, images.split)
+    beside = Path() if stored is None else stored.absolute().parent
+    folder = place.out if place.out is not None else fresh_path(beside / "evaluation")
+    talk(f"{len(predictions):,} images, {len(predictions.classes):,} classes", quiet=place.quiet)
+    with watch.part("metrics and figures"):
+        report = report_predictions(
+            predictions,
+            folder,
+            analyses=analyses,
+            held_out=held_out,
+            images=pictures,
+            overwrite=place.overwrite,
+        )
+    return report, watch
+
+
+def _of_model(
+    model: _Model, wishes: Wishes, images: _Images, place: _Place
+) -> tuple[EvaluationReport, Stopwatch]:
+    """Run the model on all that was asked for, and evaluate it."""
+    began = time.perf_counter()
     from vitscope.inference.classifier import load
-    from vitscope.report.evaluation import Stopwatch, report_evaluation
+    from vitscope.report.evaluation import Stopwatch
+    from vitscope.report.passes import report_evaluation
 
     watch = Stopwatch()
     watch.seconds["import"] = time.perf_counter() - began
     with watch.part("checkpoint"):
-        model = load(path, device=device)
+        classifier = load(model.source, weights=model.weights, device=model.device)
+    analyses = wishes.analyses(classifier.classes)
     with watch.part("data"):
-        images = load_split(data_of(model, data, split), split)
-    folder = out if out is not None else fresh_path(path.parent / f"evaluation-{split}")
-    talk(f"{model.name} on {images.name}, {split}: {len(images):,} images", quiet=quiet)
-    with progress_bar("predicting", len(images), quiet=quiet) as progress:
+        passes = replace(_passes(classifier, wishes, images), batch_size=model.batch_size, half=model.half)
+    name = f"{classifier.name} on {passes.images.name}, {images.split}"
+    talk(f"{name}: {len(passes.images):,} images", quiet=place.quiet)
+    checkpoint = Path(model.source) if Path(model.source).is_file() else None
+    beside = Path() if checkpoint is None else checkpoint.parent
+    folder = place.out if place.out is not None else fresh_path(beside / f"evaluation-{images.split}")
+    with progress_bar("predicting", passes.total, quiet=place.quiet) as progress:
         report = report_evaluation(
-            model, images, folder, overwrite=overwrite, batch_size=batch_size, progress=progress, watch=watch
+            classifier,
+            replace(passes, progress=progress),
+            folder,
+            analyses=analyses,
+            overwrite=place.overwrite,
+            watch=watch,
         )
-    watch.seconds["total"] = time.perf_counter() - began
+    if checkpoint is not None:
+        _keep_temperature(report, checkpoint, quiet=place.quiet)
+    return report, watch
+
+
+def _passes(classifier: Classifier, wishes: Wishes, images: _Images) -> Passes:
+    from vitscope.data.foreign import foreign_images
+    from vitscope.data.sources import load_split
+    from vitscope.report.passes import Passes
+
+    judged = load_split(data_of(classifier, images.data, images.split), images.split)
+    if images.limit is not None:
+        judged = judged.take(_subset(judged.labels, images.limit))
+    return Passes(
+        judged,
+        held_out=held_out_images(classifier, images.data, wishes),
+        foreign={name: foreign_images(name) for name in wishes.ood},
+        corruptions=wishes.kinds,
+    )
+
+
+def _subset(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    from vitscope.data.split import stratified_subset
+
+    return stratified_subset(labels, count, seed=0)
+
+
+def _keep_temperature(report: EvaluationReport, checkpoint: Path, *, quiet: bool) -> None:
+    """Leave the temperature beside the checkpoint too, where later commands look for it."""
+    calibrated = report.evaluation.calibrated
+    if calibrated is None:
+        return
+    try:
+        path = calibrated.temperature.save(checkpoint.parent)
+    except EnvironmentFault as error:
+        talk(f"the temperature is not kept beside the checkpoint: {error}", quiet=quiet)
+    else:
+        talk(f"temperature: {path}", quiet=quiet)
+
+
+def _tell(report: EvaluationReport, watch: Stopwatch, *, json: bool, verbose: bool, quiet: bool) -> None:
+    for note in report.notes:
+        talk(note, quiet=quiet)
     if verbose:
-        talk(
-            "seconds: " + ", ".join(f"{part} {seconds:.2f}" for part, seconds in watch.seconds.items()),
-            quiet=quiet,
-        )
+        parts = ", ".join(f"{part} {spent:.2f}" for part, spent in watch.seconds.items())
+        talk(f"seconds: {parts}", quiet=quiet)
     if json:
         result_json(report.evaluation.metrics() | {"folder": str(report.folder)})
     else:
-        _summarise(report.evaluation, report.folder)
-
-
-def _summarise(evaluation: Evaluation, folder: Path) -> None:
-    metrics = evaluation.metrics()
-    low, high = metrics["accuracy_interval"]
-    result(
-        f"accuracy  {metrics['accuracy']:.2%}  (95 % interval {low:.2%} to {high:.2%}, n = {metrics['n']:,})"
-    )
-    result(
-        f"top-5 {metrics['top5']:.2%}, negative log-likelihood {metrics['nll']:.4f}, "
-        f"Brier score {metrics['brier']:.4f}, expected calibration error {metrics['ece']:.4f}"
-    )
-    if metrics["n_not_finite"]:
-        result(
-            f"{metrics['n_not_finite']:,} images with logits that are not finite are left out of every number"
-        )
-    measured = [row for row in metrics["per_class"] if row["accuracy"] is not None]
-    weakest = sorted(measured, key=lambda row: row["accuracy"])[:5]
-    result("\nweakest classes")
-    rows = [(row["class"], f"{row['accuracy']:.1%}", f"{row['correct']}/{row['n']}") for row in weakest]
-    table([("class", "accuracy", "right"), *rows])
-    if pairs := metrics["confusion_pairs"][:5]:
-        result("\nmost confused")
-        shown = [
-            (f"{row['true']} taken for {row['predicted']}", f"{row['share']:.1%}", row["count"])
-            for row in pairs
-        ]
-        table([("pair", "share", "images"), *((pair, share, str(count)) for pair, share, count in shown)])
-    result(f"\nwritten to {folder}: metrics.json, tables/, figures/, predictions/")
+        summarise(report)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vitscope.data.sources import DataSpec
     from vitscope.inference.classifier import Classifier
 
-__all__ = ["check_out", "data_of", "find_checkpoint", "find_images", "parse_indices"]
+__all__ = ["check_out", "data_of", "find_checkpoint", "find_images", "find_model", "parse_indices"]
 
 
 def check_out(out: Path | None, *, overwrite: bool) -> None:
@@ -62,18 +62,31 @@ def find_checkpoint(given: Path | None, *, quiet: bool = False) -> Path:
     return found
 
 
+def find_model(given: str | None, *, quiet: bool = False) -> str:
+    """Return the model to use, a file or a name, and say which unless it was given; see `find_checkpoint`.
+
+    Raises:
+        InputError: There is none.
+    """
+    return given if given is not None else str(find_checkpoint(None, quiet=quiet))
+
+
 def data_of(model: Classifier, given: str | None, split: Split) -> DataSpec:
     """Return where the images are: what was given, else what the checkpoint was trained on.
 
     A folder that is given, is not the checkpoint's own and is not divided is a test split throughout.
 
     Raises:
-        InputError: The model does not know its data.
+        InputError: The model does not know its data, and none is given.
     """
     from dataclasses import replace
 
+    from vitscope.data.sources import DataSpec
+
     if model.data is None:
-        raise InputError("the model does not know its data")
+        if given is None:
+            raise InputError(f"{model.name} does not know its data", hint="name the images with --data")
+        return DataSpec(source=given, test=1.0) if split == "test" else DataSpec(source=given)
     if given is None:
         return model.data
     foreign = os.path.realpath(given) != os.path.realpath(model.data.source)

@@ -1,15 +1,25 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.oracles import scoring
 from tests.oracles.samples import digits, made
+from vitscope.analysis.calibrated import calibrate
+from vitscope.analysis.conformal import fit_conformal
+from vitscope.analysis.coverage import evaluate_conformal
 from vitscope.analysis.evaluation import evaluate
+from vitscope.analysis.miscalibration import calibration_errors
+from vitscope.analysis.scores import proper_scores
+from vitscope.analysis.selective import risk_coverage
+from vitscope.analysis.superclasses import Superclasses
 from vitscope.errors import InputError, NotFiniteError
 
 
@@ -31,23 +41,57 @@ def test_metrics_on_real_digits():
     )
 
 
-def test_keys_are_stable():
-    metrics = evaluate(made([[1.0, 0.0]], [0])).metrics()
-    assert list(metrics) == [
-        "n",
-        "n_not_finite",
-        "accuracy",
-        "accuracy_interval",
-        "top5",
-        "balanced_accuracy",
-        "nll",
-        "brier",
-        "n_zero_truth",
-        "ece",
-        "ece_bins",
-        "per_class",
-        "confusion_pairs",
-    ]
+DOCUMENTED = re.compile(r"`([a-z][a-z0-9_]*(?:SCORE|KIND)?[a-z0-9_]*)`")
+
+
+def _documented():
+    """The keys of the first column of every table of the page."""
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    cells = (line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
+    keys = {key for cell in cells for key in DOCUMENTED.findall(cell)}
+    short = {f"risk_at_{share}_coverage" for share in (90, 95)}  # written with an ellipsis
+    return keys | short
+
+
+def _base(key):
+    return key.removesuffix("_interval")
+
+
+def test_every_key_is_documented():
+    predictions, _ = digits()
+    cut = np.arange(len(predictions)) % 2 == 0
+    groups = Superclasses(predictions.classes, ("even", "odd"), np.arange(10) % 2)
+    one, other = predictions.take(cut), predictions.take(~cut)
+    evaluation = replace(
+        evaluate(one, superclasses=groups, replicates=10),
+        calibrated=calibrate(one, other, replicates=10),
+        conformal=evaluate_conformal(fit_conformal(other), one),
+    )
+    plain = {_base(key) for key in evaluation.metrics()}
+    for key in ("SCORE", "KIND"):
+        assert not any(key in name for name in plain)
+    elsewhere = {key for key in _documented() if key.startswith(("open_set", "corruption", "mce"))}
+    assert plain == _documented() - elsewhere
+
+
+def test_intervals_are_those_of_each_metric_alone():
+    predictions, _ = digits()
+    whole = evaluate(predictions, replicates=50, seed=3)
+    assert whole.scores == proper_scores(predictions, replicates=50, seed=3)
+    assert whole.errors == calibration_errors(predictions, replicates=50, seed=3)
+    alone = risk_coverage(predictions, replicates=50, seed=3)
+    assert whole.selective.metrics() == alone.metrics()
+    low, high = whole.balanced_interval
+    assert low < whole.per_class.balanced < high
+    assert evaluate(predictions, replicates=0).metrics()["balanced_accuracy_interval"] is None
+
+
+def test_other_bins():
+    predictions, _ = digits()
+    metrics = evaluate(predictions, bins=7, replicates=0).metrics()
+    rows, labels = predictions.logits.astype(float).tolist(), predictions.labels.tolist()
+    assert metrics["ece_bins"] == 7
+    assert metrics["ece"] == pytest.approx(scoring.ece(rows, labels, 7), rel=1e-9)
 
 
 def test_saves_what_it_says(tmp_path):
@@ -61,6 +105,8 @@ def test_saves_what_it_says(tmp_path):
         "tables/confusion_pairs.csv",
         "tables/confusion_counts.csv",
         "tables/reliability.csv",
+        "tables/confidence.csv",
+        "tables/risk_coverage.csv",
     ]
     assert all(path.is_file() for path in written)
     assert json.loads(written[0].read_text(encoding="utf-8")) == evaluation.metrics()

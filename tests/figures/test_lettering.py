@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from vitscope.figures.lettering import plain, printable, shorten, text_width
+from vitscope.figures.lettering import plain, printable, shorten, shorten_pair, text_width
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,23 @@ def test_plain_text_is_no_formula():
     plain([text])
     figure.draw_without_rendering()
     assert text.get_text() == r"$\frac"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shown"),
+    [
+        ("cat", "dog", ("cat", "dog")),
+        ("cat", "W" * 99, ("cat", "…")),
+        ("W" * 99, "cat", ("…", "cat")),
+        ("W" * 99, "M" * 99, ("…", "…")),
+        ("", "W" * 99, ("", "…")),
+    ],
+)
+def test_two_texts_share_a_width(first, second, shown):
+    pair = shorten_pair(first, second, 80, size=7)
+    for text, expected in zip(pair, shown, strict=True):
+        assert ("…" in text) == (expected == "…")
+        assert "…" in text or text == expected
+    assert text_width(pair[0], 7) + text_width(pair[1], 7) <= 80
+    if shown == ("cat", "…"):  # what the short one leaves is not wasted
+        assert text_width(pair[1], 7) > 50

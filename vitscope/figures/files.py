@@ -58,7 +58,7 @@ def _laid_out(figure: Figure) -> Iterator[None]:
         # Type is a little wider or narrower at another resolution, and the layout must fit it.
         figure.set_dpi(_DPI)
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)  # not "none", a placeholder for which every file is drawn twice
         yield
     finally:
         figure.set_dpi(dpi)

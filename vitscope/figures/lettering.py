@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.ft2font import FT2Font
     from matplotlib.text import Text
 
-__all__ = ["plain", "printable", "shorten", "text_width"]
+__all__ = ["plain", "printable", "shorten", "shorten_pair", "text_width"]
 
 _MISSING = "□"
 _UNITS = 1000
@@ -75,6 +75,16 @@ def shorten(text: str, width: float, *, size: float) -> str:
         else:
             high = kept - 1
     return _elide(text, low)
+
+
+def shorten_pair(first: str, second: str, width: float, *, size: float) -> tuple[str, str]:
+    """Return two texts printable and together at most `width` points wide.
+
+    Each may have half of the width, and what the other leaves of its half.
+    """
+    first, second = (shorten(text, width, size=size) for text in (first, second))
+    least = min(text_width(first, size), text_width(second, size), width / 2)
+    return shorten(first, width - least, size=size), shorten(second, width - least, size=size)
 
 
 def _elide(text: str, kept: int) -> str:

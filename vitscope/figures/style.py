@@ -53,6 +53,8 @@ _RC: dict[RcKeyType, Any] = {
     "lines.linewidth": 1.2,
     "patch.linewidth": 0.6,
     "figure.dpi": 100.0,
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": False,
     "figure.constrained_layout.h_pad": 0.03,
     "figure.constrained_layout.w_pad": 0.03,
     "savefig.bbox": None,

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from vitscope.analysis.bootstrap import REPLICATES
+from vitscope.analysis.calibrated import calibrate
+from vitscope.analysis.conformal import calibration_rows, fit_conformal
+from vitscope.analysis.coverage import evaluate_conformal
 from vitscope.analysis.evaluation import Evaluation, evaluate
 from vitscope.figures.evaluation import save_evaluation_figures
-from vitscope.inference.prediction import predict
 from vitscope.paths import MANIFEST, staged_folder, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from vitscope.data.imageset import ImageSet
-    from vitscope.inference.classifier import Classifier
+    from vitscope.analysis.conformity import ConformalMethod
+    from vitscope.analysis.superclasses import Superclasses
+    from vitscope.figures.montage import Images
+    from vitscope.records.predictions import Predictions
 
-__all__ = ["EvaluationReport", "Stopwatch", "report_evaluation"]
+__all__ = ["Analyses", "EvaluationReport", "Stopwatch", "report_predictions", "write_evaluation"]
 
 
 @dataclass
@@ -44,6 +47,29 @@ class Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
 
+@dataclass(frozen=True)
+class Analyses:
+    """What an evaluation is made of.
+
+    Attributes:
+        bins: The number of bins of the calibration errors and of the reliability diagram.
+        replicates: How often the bootstrap draws images anew; 0 for no intervals but Wilson's.
+        superclasses: Groups of the classes, where there are any.
+        calibrate: Whether to fit a temperature on the held-out predictions.
+        alpha: The share of images whose prediction set may miss the true class; None for no sets.
+        method: The score that makes the sets.
+        seed: The seed of every draw.
+    """
+
+    bins: int = 15
+    replicates: int = REPLICATES
+    superclasses: Superclasses | None = None
+    calibrate: bool = False
+    alpha: float | None = None
+    method: ConformalMethod = "lac"
+    seed: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class EvaluationReport:
     """A written evaluation.
@@ -51,57 +77,102 @@ class EvaluationReport:
     Attributes:
         folder: Where it lies.
         evaluation: The numbers.
+        notes: What is to be known of them, in words.
     """
 
     folder: Path
     evaluation: Evaluation
+    notes: tuple[str, ...] = ()
 
 
-def report_evaluation(
-    model: Classifier,
-    images: ImageSet,
+def report_predictions(
+    predictions: Predictions,
     folder: Path,
     *,
+    analyses: Analyses | None = None,
+    held_out: Predictions | None = None,
+    images: Images | None = None,
     overwrite: bool = False,
-    batch_size: int = 256,
-    progress: Callable[[int], None] | None = None,
-    watch: Stopwatch | None = None,
 ) -> EvaluationReport:
-    """Predict every image, and write the evaluation folder whole or not at all.
+    """Write the evaluation folder of predictions that are there, whole or not at all; no torch is needed.
 
-    It holds `predictions/`, `metrics.json`, `tables/*.csv`, `figures/*.pdf` and `.png`, and `manifest.json`.
+    It holds `predictions/`, `metrics.json`, `tables/*.csv` and `.tex`, `figures/*.pdf` and `.png`, and
+    `manifest.json`.
 
     Args:
-        model: The classifier.
-        images: Labelled images of the model's classes.
+        predictions: The predictions.
         folder: The folder to make.
+        analyses: What to make.
+        held_out: Predictions of other images, to fit on what is fitted.
+        images: The pictures by their index in the predictions; None leaves the galleries out.
         overwrite: Replace an evaluation that lies there.
-        batch_size: Images at a time.
-        progress: Called with the number of images done since the last call.
-        watch: Times the parts.
 
     Raises:
         OutputError: The folder exists and `overwrite` is off.
-        DataError: The classes are not the model's.
+        NotFiniteError: No image has finite logits.
+        InputError: A temperature was asked for, and there are no held-out predictions.
+    """
+    analyses = analyses or Analyses()
+    with staged_folder(folder, overwrite=overwrite) as stage:
+        predictions.write(stage / "predictions")
+        evaluation, notes = analyse(predictions, analyses, held_out=held_out)
+        write_evaluation(stage, evaluation, predictions, images=images)
+    return EvaluationReport(folder, evaluation, notes)
+
+
+def analyse(
+    predictions: Predictions, analyses: Analyses, *, held_out: Predictions | None = None
+) -> tuple[Evaluation, tuple[str, ...]]:
+    """Compute what was asked for, and what is to be said of it.
+
+    Prediction sets are fitted on the held-out predictions; without those on one half of the images, drawn
+    class by class, and then counted on the other half alone.
+
+    Raises:
+        InputError: A temperature was asked for, and there are no held-out predictions.
         NotFiniteError: No image has finite logits.
     """
-    watch = watch or Stopwatch()
-    with staged_folder(folder, overwrite=overwrite) as stage:
-        with watch.part("prediction"):
-            predictions = predict(model, images, batch_size=batch_size, progress=progress)
-        with watch.part("metrics"):
-            predictions.write(stage / "predictions")
-            evaluation = evaluate(predictions)
-            evaluation.save(stage)
-        with watch.part("figures"):
-            save_evaluation_figures(
-                evaluation, lambda index: np.asarray(images.image(index)), stage / "figures"
+    evaluation = evaluate(
+        predictions,
+        bins=analyses.bins,
+        replicates=analyses.replicates,
+        seed=analyses.seed,
+        superclasses=analyses.superclasses,
+    )
+    notes = []
+    if analyses.calibrate:
+        calibrated = calibrate(
+            predictions,
+            held_out,
+            bins=analyses.bins,
+            replicates=analyses.replicates,
+            seed=analyses.seed,
+        )
+        evaluation = replace(evaluation, calibrated=calibrated)
+    if analyses.alpha is not None:
+        fitted, tested = held_out, predictions
+        if fitted is None:
+            chosen = calibration_rows(predictions.labels, seed=analyses.seed)
+            fitted, tested = predictions.take(chosen), predictions.take(~chosen)
+            notes.append(
+                f"prediction sets: fitted on {len(fitted):,} of the images, drawn class by class "
+                f"(seed {analyses.seed}), and counted on the other {len(tested):,}"
             )
-        manifest = {
-            "format": "vitscope.evaluation",
-            "version": 1,
-            "n": len(predictions),
-            "provenance": predictions.provenance.to_dict(),
-        }
-        write_json(stage / MANIFEST, manifest)
-    return EvaluationReport(folder, evaluation)
+        predictor = fit_conformal(fitted, alpha=analyses.alpha, method=analyses.method, seed=analyses.seed)
+        evaluation = replace(evaluation, conformal=evaluate_conformal(predictor, tested))
+    return evaluation, tuple(notes)
+
+
+def write_evaluation(
+    stage: Path, evaluation: Evaluation, predictions: Predictions, *, images: Images | None
+) -> None:
+    """Write numbers, tables, figures, and the manifest last, into a folder that the caller keeps whole."""
+    evaluation.save(stage)
+    save_evaluation_figures(evaluation, images, stage / "figures")
+    manifest: dict[str, Any] = {
+        "format": "vitscope.evaluation",
+        "version": 1,
+        "n": len(predictions),
+        "provenance": predictions.provenance.to_dict(),
+    }
+    write_json(stage / MANIFEST, manifest)

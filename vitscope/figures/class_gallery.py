@@ -1,0 +1,118 @@
+"""A gallery by class: what is recognised of each class, and what is taken for something else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vitscope.analysis.outcomes import Outcomes, outcomes
+from vitscope.errors import InputError
+from vitscope.figures.montage import Sheet, picture_at
+from vitscope.figures.style import BLUE, COLUMN_WIDTH, GREY, LIGHT, VERMILLION, styled
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from vitscope.analysis.samples import ClassSamples
+    from vitscope.figures.montage import Images
+    from vitscope.records.predictions import Predictions
+
+__all__ = ["draw_class_gallery"]
+
+_NAME = 0.95  # inches for a class's name and accuracy
+_EDGE, _SPACE, _MIDDLE = 0.05, 0.05, 0.12  # inches: at both sides, between images, between right and wrong
+_CAPTION, _BETWEEN = 0.12, 0.06  # inches below an image, and from there to the next row
+_HEAD = 0.5
+_LEAST = 1.6  # inches for what stands above the right images
+_WIDEST = 0.75  # inches of an image, where there are few
+_PAGE = 8.8  # inches that all rows together may take, so that the figure stays on a page
+_SIZE = 6.0  # points
+
+
+@styled
+def draw_class_gallery(images: Images, source: Predictions | Outcomes, samples: ClassSamples) -> Figure:
+    """Draw a row a class: its name and accuracy, right examples on the left and wrong ones on the right.
+
+    Under a right example stands the confidence, under a wrong one the class it was taken for; `none`
+    where there is no such image. Images keep their proportions, as in `draw_gallery`.
+
+    Args:
+        images: uint8 images by the index of the prediction: a sequence, an array, or a function of the index.
+        source: Predictions, or their outcomes.
+        samples: What `class_samples` returns of the same predictions.
+
+    Returns:
+        A new figure of column width, at most a page high up to 20 classes.
+
+    Raises:
+        InputError: There is no class, or an image is not uint8, grey or RGB.
+    """
+    if not len(samples.index):
+        raise InputError("expected samples of at least one class to draw, got none")
+    rows = outcomes(source)
+    most = max(1, *(len(drawn) for drawn in (*samples.right, *samples.wrong)))
+    width = min(_WIDEST, (COLUMN_WIDTH - _NAME - 2 * _EDGE - _MIDDLE - 2 * most * _SPACE) / (2 * most))
+    down = max(0.2, min(width, _PAGE / len(samples.index) - _CAPTION - _BETWEEN))
+    step = down + _CAPTION + _BETWEEN
+    sheet = Sheet(_HEAD + len(samples.index) * step)
+    starts = (_EDGE + _NAME, _EDGE + _NAME + max(most * (width + _SPACE), _LEAST) + _MIDDLE)
+    _head(sheet, samples, starts)
+    for row, index in enumerate(samples.index.tolist()):
+        top = _HEAD + row * step
+        if row:
+            rule = top - 0.75 * _BETWEEN
+            sheet.ax.plot([_EDGE, COLUMN_WIDTH - _EDGE], [rule, rule], color=LIGHT, linewidth=0.5)
+        _name(sheet, samples, row, rows.classes[index], top + down / 2)
+        for start, drawn in zip(starts, (samples.right[row], samples.wrong[row]), strict=True):
+            box = (start, top, width, down)
+            _examples(sheet, images, rows, drawn, box)
+    return sheet.figure
+
+
+def _head(sheet: Sheet, samples: ClassSamples, starts: tuple[float, float]) -> None:
+    shown = len(samples.index)
+    if shown == samples.n_classes:
+        which = "All classes, the lowest accuracy first"
+    else:
+        which = f"The {shown} classes of the lowest accuracy, of {samples.n_classes:,}"
+    title = f"{which}; images drawn at random (seed {samples.seed})"
+    sheet.text(COLUMN_WIDTH / 2, 0.12, title, width=COLUMN_WIDTH - 0.1, size=8, ha="center")
+    y = _HEAD - 0.13
+    sheet.text(starts[0], y, "✓ right, with the confidence", color=BLUE)
+    sheet.text(starts[1], y, "✗ wrong, with the class it was taken for", color=VERMILLION)
+
+
+def _name(sheet: Sheet, samples: ClassSamples, row: int, name: str, middle: float) -> None:
+    share = samples.correct[row] / samples.n[row]
+    sheet.text(_EDGE, middle - 0.055, name, width=_NAME - 0.08)
+    text = f"{100 * share:.1f} % of {samples.n[row]:,}"
+    sheet.text(_EDGE, middle + 0.07, text, width=_NAME - 0.08, size=_SIZE, color=GREY)
+
+
+def _examples(
+    sheet: Sheet,
+    images: Images,
+    rows: Outcomes,
+    drawn: NDArray[np.int64],
+    box: tuple[float, float, float, float],
+) -> None:
+    left, top, width, down = box
+    if not drawn.size:
+        sheet.text(left + width / 2, top + down / 2, "none", color=GREY, ha="center")
+    for column, index in enumerate(drawn.tolist()):
+        x = left + column * (width + _SPACE)
+        hit = bool(rows.correct[index])
+        colour = BLUE if hit else VERMILLION
+        sheet.picture(picture_at(images, index), (x, top, width, down), colour=colour)
+        line = f"{100 * rows.confidence[index]:.0f} %" if hit else rows.classes[rows.predicted[index]]
+        sheet.text(
+            x + width / 2,
+            top + down + 0.03,
+            line,
+            width=width,
+            size=_SIZE,
+            color=colour,
+            ha="center",
+            va="top",
+        )
