@@ -48,6 +48,7 @@ def evaluate(
     corruptions: options.Corruptions = False,
     kinds: options.Kinds = None,
     held_out: options.HeldOut = None,
+    label_issues: options.LabelIssues = False,
     bins: options.Bins = 15,
     weights: options.Weights = None,
     logits: options.Logits = None,
@@ -70,7 +71,7 @@ def evaluate(
     check_out(out, overwrite=overwrite)
     wishes = Wishes(
         *(calibrate, conformal, conformal_method, superclasses, tuple(ood or ())),
-        *(_kinds(corruptions, kinds), held_out, bins),
+        *(_kinds(corruptions, kinds), held_out, label_issues, bins),
     )
     arrays = Arrays(tuple(logits or ()), labels, classes, probabilities)
     if half and wishes.ood:

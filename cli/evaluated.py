@@ -40,6 +40,7 @@ class Wishes:
     ood: tuple[str, ...]
     kinds: tuple[str, ...]
     held_out: str | None
+    label_issues: bool
     bins: int
 
     def __post_init__(self) -> None:
@@ -80,6 +81,7 @@ class Wishes:
             calibrate=self.calibrate,
             alpha=self.conformal,
             method=self.conformal_method,
+            label_issues=self.label_issues,
         )
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Half",
     "HeldOut",
     "Kinds",
+    "LabelIssues",
     "Labels",
     "Limit",
     "Logits",
@@ -105,6 +106,12 @@ HeldOut = Annotated[
         "--held-out",
         help="Images to fit on, a name or a folder; the validation part of the model's data without it.",
         rich_help_panel=_ANALYSES,
+    ),
+]
+LabelIssues = Annotated[
+    bool,
+    typer.Option(
+        "--label-issues", help="List the images whose labels are doubtful.", rich_help_panel=_ANALYSES
     ),
 ]
 Bins = Annotated[

@@ -69,6 +69,8 @@ def _optional(metrics: dict[str, Any]) -> None:
             f"\nforeign images, {name}: AUROC of the energy {value} ({bounds}), "
             f"{missed:.1%} of known images flagged where 95 % of the foreign are"
         )
+    if "label_issues" in metrics:
+        result(f"\ndoubtful labels: {metrics['label_issues']:,} ({metrics['label_issues_share']:.2%})")
     if "corruption_error" in metrics:
         value, bounds = _percent(metrics, "corruption_error")
         result(f"\nmean error on corrupted images {value} ({bounds}), {metrics['corruption_generator']}")

@@ -84,6 +84,7 @@ def test_saves_json(tmp_path):
         "accuracy": 0.5,
         "accuracy_interval": list(wilson(1, 2)),
         "top5": 1.0,
+        "top5_interval": list(wilson(2, 2)),
     }
 
 

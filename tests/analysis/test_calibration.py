@@ -102,7 +102,7 @@ def test_the_band_holds_a_calibrated_model_and_not_another():
 def test_saves_the_bins(tmp_path):
     result = reliability(made([[0.0, 5.0]], [1]), bins=3)
     table = pd.read_csv(result.save(tmp_path))
-    assert list(table) == ["bin_low", "bin_high", "n", "accuracy", "confidence", "low", "high", *BAND]
+    assert list(table) == ["bin_low", "bin_high", "n", "confidence", "accuracy", "low", "high", *BAND]
     assert table["n"].tolist() == [0, 0, 1]
     assert table["confidence"].isna().tolist() == [True, True, False]
     assert table["confidence"][2] == result.confidence[2]

@@ -16,6 +16,7 @@ from vitscope.analysis.calibrated import calibrate
 from vitscope.analysis.conformal import fit_conformal
 from vitscope.analysis.coverage import evaluate_conformal
 from vitscope.analysis.evaluation import evaluate
+from vitscope.analysis.labels import label_issues
 from vitscope.analysis.miscalibration import calibration_errors
 from vitscope.analysis.scores import proper_scores
 from vitscope.analysis.selective import risk_coverage
@@ -66,6 +67,7 @@ def test_every_key_is_documented():
         evaluate(one, superclasses=groups, replicates=10),
         calibrated=calibrate(one, other, replicates=10),
         conformal=evaluate_conformal(fit_conformal(other), one),
+        label_issues=label_issues(one, out_of_sample=True),
     )
     plain = {_base(key) for key in evaluation.metrics()}
     for key in ("SCORE", "KIND"):
@@ -101,6 +103,7 @@ def test_saves_what_it_says(tmp_path):
     written = evaluation.save(tmp_path / "out")
     assert [str(path.relative_to(tmp_path / "out")) for path in written] == [
         "metrics.json",
+        "tables/metrics.csv",
         "tables/per_class.csv",
         "tables/confusion_pairs.csv",
         "tables/confusion_counts.csv",

@@ -54,13 +54,13 @@ class Reliability:
         return len(self.count)
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """Return one row a bin: edges, count, accuracy, confidence, its interval's and the band's ends."""
+        """Return one row a bin: edges, count, confidence, accuracy, its interval's and the band's ends."""
         columns = (
             self.edges[:-1],
             self.edges[1:],
             self.count,
-            self.accuracy,
             self.confidence,
+            self.accuracy,
             *self.interval.T,
             *self.band.T,
         )
@@ -69,8 +69,10 @@ class Reliability:
     def save(self, folder: Path | str) -> Path:
         """Write `reliability.csv` into the folder and return its path; an empty bin has empty cells."""
         path = Path(folder) / "reliability.csv"
-        bins = ("bin_low", "bin_high", "n", "accuracy", "confidence")
-        write_table(path, (*bins, "low", "high", "band_low", "band_high"), self.rows())
+        bins = ("bin_low", "bin_high", "n", "confidence", "accuracy")
+        names = (*bins, "low", "high", "band_low", "band_high")
+        shares = ("confidence", "accuracy", "band_low", "band_high")
+        write_table(path, names, self.rows(), percent=shares)
         return path
 
 

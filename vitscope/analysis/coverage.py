@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["ConformalResult", "SizeStratum", "evaluate_conformal"]
 
 _Z = NormalDist().inv_cdf(0.975)
+_SHARES = ("coverage",)
 _BREAKS = (0, 1, 2, 4, 7, 11, 101)  # where strata of set sizes begin, as in Angelopoulos et al. 2021
 
 
@@ -160,10 +161,10 @@ class ConformalResult:
             )
             if count
         )
-        write_table(sizes, ("size", "n", "covered", "coverage", "low", "high"), rows)
+        write_table(sizes, ("size", "n", "covered", "coverage", "low", "high"), rows, percent=_SHARES)
         columns = (self.class_n, self.class_covered, self.class_coverage, *self.class_interval.T)
         lines = zip(self.classes, *(column.tolist() for column in columns), strict=True)
-        write_table(classes, ("class", "n", "covered", "coverage", "low", "high"), lines)
+        write_table(classes, ("class", "n", "covered", "coverage", "low", "high"), lines, percent=_SHARES)
         return [sizes, classes]
 
 

@@ -28,14 +28,16 @@ from vitscope.analysis.scores import ProperScores, proper_scores, weighted_score
 from vitscope.analysis.selective import RiskCoverage, risk_coverage, weighted_areas
 from vitscope.analysis.smoothing import SmoothCalibration, smooth_calibration
 from vitscope.analysis.superclasses import Superclasses, SuperclassResult, superclass_accuracy
+from vitscope.analysis.tables import write_table
 from vitscope.paths import write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from vitscope.analysis.calibrated import Calibrated
     from vitscope.analysis.corruption import CorruptionResult
     from vitscope.analysis.coverage import ConformalResult
+    from vitscope.analysis.labels import LabelIssues
     from vitscope.analysis.openset import OpenSet
     from vitscope.records.predictions import Predictions
 
@@ -66,6 +68,7 @@ class Evaluation:
         conformal: Prediction sets, where they were asked for.
         open_sets: Each set of foreign images by its name.
         corruptions: Errors on corrupted images, where they were asked for.
+        label_issues: Images whose labels are doubtful, where they were asked for.
     """
 
     outcomes: Outcomes
@@ -84,6 +87,7 @@ class Evaluation:
     conformal: ConformalResult | None = None
     open_sets: Mapping[str, OpenSet] = field(default_factory=dict)
     corruptions: CorruptionResult | None = None
+    label_issues: LabelIssues | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -103,7 +107,7 @@ class Evaluation:
         `per_class`, `confusion_pairs` (the 1,000 most frequent) and the object `open_sets`, which has the
         keys of each set of foreign images under the set's name.
         """
-        parts = (self.superclasses, self.calibrated, self.conformal, self.corruptions)
+        parts = (self.superclasses, self.calibrated, self.conformal, self.corruptions, self.label_issues)
         optional = [part.metrics() for part in parts if part is not None]
         if self.open_sets:
             optional.append({"open_sets": {name: part.metrics() for name, part in self.open_sets.items()}})
@@ -127,16 +131,18 @@ class Evaluation:
         Text is exact in the JSON; in the CSV a cell that a spreadsheet would run gets a leading apostrophe.
         """
         metrics, tables = Path(folder) / "metrics.json", Path(folder) / "tables"
-        write_json(metrics, self.metrics())
+        told = self.metrics()
+        write_json(metrics, told)
+        write_table(tables / "metrics.csv", ("metric", "value", "low", "high"), _rows(told))
         parts = (
             *(self.per_class, self.confusion, self.reliability, self.confidence, self.selective),
-            *(self.superclasses, self.calibrated, self.conformal, self.corruptions),
+            *(self.superclasses, self.calibrated, self.conformal, self.corruptions, self.label_issues),
         )
         written = [part.save(tables) for part in parts if part is not None]
         for name, part in self.open_sets.items():
             written.append(part.save(tables / file_name(name)))
         lists = (paths if isinstance(paths, list) else [paths] for paths in written)
-        return [metrics, *(path for paths in lists for path in paths)]
+        return [metrics, tables / "metrics.csv", *(path for paths in lists for path in paths)]
 
 
 def evaluate(
@@ -178,6 +184,14 @@ def evaluate(
         superclasses=None if superclasses is None else superclass_accuracy(rows, superclasses),
     )
     return _with_intervals(made, replicates=replicates, seed=seed) if replicates else made
+
+
+def _rows(metrics: Mapping[str, Any]) -> Iterator[tuple[str, float | int, float | None, float | None]]:
+    """Yield each number of the flat account with its interval."""
+    for key, value in metrics.items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            low, high = metrics.get(f"{key}_interval") or (None, None)
+            yield key, value, low, high
 
 
 def file_name(name: str) -> str:

@@ -130,7 +130,8 @@ class RiskCoverage:
             self.threshold,
         )
         names = ("coverage", "covered", "risk", "low", "high", "optimal_risk", "threshold")
-        write_table(path, names, zip(*(column.tolist() for column in columns), strict=True))
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        write_table(path, names, rows, percent=("coverage", "risk", "optimal_risk"))
         return path
 
 

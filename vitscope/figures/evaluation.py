@@ -17,7 +17,7 @@ from vitscope.figures.conformal import draw_conformal
 from vitscope.figures.confusion import draw_confusion
 from vitscope.figures.corruptions import draw_corruptions
 from vitscope.figures.files import save_figure
-from vitscope.figures.gallery import draw_gallery, draw_notice
+from vitscope.figures.gallery import draw_gallery, draw_label_issues, draw_notice
 from vitscope.figures.openset import draw_open_set
 from vitscope.figures.pairs import draw_pairs
 from vitscope.figures.reliability import draw_reliability, draw_reliability_comparison
@@ -50,7 +50,7 @@ def save_evaluation_figures(
 
     Of the numbers: `per_class`, `confusion`, `reliability`, `confidence`, `risk_coverage`; where they were
     asked for `per_superclass` and `superclass_confusion`, `calibration` (before and after), `conformal`,
-    `open_set_NAME` and `corruptions`. Of the images: `samples`, `misclassified`,
+    `open_set_NAME`, `corruptions` and `label_issues`. Of the images: `samples`, `misclassified`,
     `confident_errors`, `uncertain_hits`, `class_gallery` and `confused_pairs`. The confusion matrix is
     ordered by superclass where there are any, else by similarity above 30 classes, and `class_order.csv` has
     the order.
@@ -155,5 +155,8 @@ def _pictures(
             uncertain_hits(rows), f"{right:,} right predictions, the least confident", nothing_right
         ),
     )
+    issues = evaluation.label_issues
+    if issues is not None:
+        yield "label_issues", lambda: draw_label_issues(images, rows, issues)
     yield "class_gallery", lambda: draw_class_gallery(images, rows, class_samples(rows, seed=seed))
     yield "confused_pairs", confused

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
+    from vitscope.analysis.labels import LabelIssues
     from vitscope.figures.montage import Images
     from vitscope.records.predictions import Predictions
 
-__all__ = ["draw_gallery", "draw_notice"]
+__all__ = ["draw_gallery", "draw_label_issues", "draw_notice"]
 
 _ACROSS = 4
+_SHOWN = 16
 _SIZE = 7.0  # points
 _SPACE, _CAPTION = 0.05, 0.36  # inches between images, and below them
 
@@ -75,6 +77,21 @@ def draw_gallery(
             x, y = left + side / 2, top + down + drop / 72
             sheet.text(x, y, line, size=_SIZE, color=shade, ha="center", va="top")
     return sheet.figure
+
+
+def draw_label_issues(images: Images, source: Predictions | Outcomes, result: LabelIssues) -> Figure:
+    """Draw the sixteen images whose labels are believed least, with what the model takes them for.
+
+    Args:
+        images: As `draw_gallery` takes them.
+        source: The predictions that `result` was made of, or their outcomes.
+        result: What `label_issues` returns.
+    """
+    if not len(result):
+        return draw_notice(f"No label is doubtful among {result.n:,} images.")
+    shown = result.image[:_SHOWN]
+    title = f"{len(shown)} of {len(result):,} doubtful labels, the least believed first"
+    return draw_gallery(images, source, shown, title=title)
 
 
 @styled

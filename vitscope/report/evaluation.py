@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from vitscope.analysis.calibrated import calibrate
 from vitscope.analysis.conformal import calibration_rows, fit_conformal
 from vitscope.analysis.coverage import evaluate_conformal
 from vitscope.analysis.evaluation import Evaluation, evaluate
+from vitscope.analysis.labels import InSampleWarning, label_issues
 from vitscope.figures.evaluation import save_evaluation_figures
 from vitscope.paths import MANIFEST, staged_folder, write_json
 
@@ -58,6 +60,7 @@ class Analyses:
         calibrate: Whether to fit a temperature on the held-out predictions.
         alpha: The share of images whose prediction set may miss the true class; None for no sets.
         method: The score that makes the sets.
+        label_issues: Whether to look for doubtful labels.
         seed: The seed of every draw.
     """
 
@@ -67,6 +70,7 @@ class Analyses:
     calibrate: bool = False
     alpha: float | None = None
     method: ConformalMethod = "lac"
+    label_issues: bool = False
     seed: int = 0
 
 
@@ -160,6 +164,16 @@ def analyse(
             )
         predictor = fit_conformal(fitted, alpha=analyses.alpha, method=analyses.method, seed=analyses.seed)
         evaluation = replace(evaluation, conformal=evaluate_conformal(predictor, tested))
+    if analyses.label_issues:
+        unseen = predictions.provenance.split != "train"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InSampleWarning)  # said in the notes
+            evaluation = replace(evaluation, label_issues=label_issues(predictions, out_of_sample=unseen))
+        if not unseen:
+            notes.append(
+                "WARNING: label issues of training images: the model has learnt their labels, wrong ones "
+                "too, so that most are missed; use predictions of a model that was not trained on them"
+            )
     return evaluation, tuple(notes)
 
 
