@@ -43,7 +43,7 @@ def process(*arguments, cwd, **environment):
 def test_version_and_help(run):
     assert run("--version").stdout.strip() == f"vitscope {__version__}"
     assert run().exit_code == 0
-    for command in ("train", "evaluate", "attention"):
+    for command in ("train", "evaluate", "attention", "compare"):
         answer = run(command, "--help")
         assert answer.exit_code == 0
         assert f"Example: vitscope {command}" in " ".join(answer.stdout.split())
