@@ -283,6 +283,7 @@ def replace_until_killed(path: Path, delay: float) -> None:
     os.waitpid(child, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_killed_at_any_moment_a_folder_is_whole(tmp_path: Path):
     path = tmp_path / "results"

@@ -244,6 +244,7 @@ def kill_often(folder: Path, count: int) -> None:
     assert listed(folder) == [path.name], "what the last kill left is cleared by the next save"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_killed_at_any_moment_the_file_is_whole(tmp_path: Path):
     kill_often(tmp_path, 100)

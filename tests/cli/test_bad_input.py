@@ -237,6 +237,7 @@ def test_a_bug_is_one_line_and_a_traceback_on_request(monkeypatch, tiny_run):
     assert "Traceback" in answer.stderr
 
 
+@pytest.mark.slow
 def test_json_keeps_hostile_class_names_exactly(tmp_path, monkeypatch):
     """Names with markup, formulas and control letters go through training, evaluation and attention."""
     monkeypatch.chdir(tmp_path)

@@ -125,6 +125,7 @@ def test_evaluate_needs_no_other_argument(run, tiny_run, tmp_path):
     assert manifest["provenance"]["split"] == "test"
 
 
+@pytest.mark.slow
 def test_evaluate_json_is_one_object(run, tiny_run, tmp_path):
     answer = run(
         "evaluate", tiny_run / "best.pth", "--out", "e", "--json", "--split", "validation", "--batch-size", 7
@@ -135,6 +136,7 @@ def test_evaluate_json_is_one_object(run, tiny_run, tmp_path):
     assert metrics["n"] == 144
 
 
+@pytest.mark.slow
 def test_evaluate_makes_a_new_folder_each_time(run, tiny_run, tmp_path, monkeypatch):
     (tmp_path / "best.pth").write_bytes((tiny_run / "best.pth").read_bytes())
     for expected in ("evaluation-test", "evaluation-test-2"):
@@ -238,6 +240,7 @@ def test_patterns_with_brackets_readmes_and_folders(run, tiny_run, tmp_path):
         assert len(json.loads(answer.stdout)["images"]) == count, pattern
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_and_evaluated_from_another_folder(run, tmp_path, monkeypatch):
     generator = np.random.default_rng(0)
     for name in ("dark", "light"):
@@ -261,6 +264,7 @@ def test_a_run_is_resumed_and_evaluated_from_another_folder(run, tmp_path, monke
     assert json.loads(answer.stdout)["n"] == 40
 
 
+@pytest.mark.slow
 def test_overwriting_a_run_takes_its_results_with_it(run, tmp_path):
     assert run("train", "--epochs", 1, *TINY, "--out", "run").exit_code == 0
     assert run("evaluate", "run/best.pth", "--quiet").exit_code == 0
@@ -273,6 +277,7 @@ def test_overwriting_a_run_takes_its_results_with_it(run, tmp_path):
     assert (tmp_path / "run" / "mine").exists()
 
 
+@pytest.mark.slow
 def test_an_output_named_by_dots(run, tiny_run, tmp_path, monkeypatch):
     (tmp_path / "dot").mkdir()
     answer = run("evaluate", tiny_run / "best.pth", "--out", f"{tmp_path}/dot/../dot/.", "--quiet")

@@ -80,6 +80,7 @@ def test_a_gallery_of_predictions_needs_the_data(run, predicted, tmp_path):
     assert list((tmp_path / "with" / "figures").glob("disagreements-2-*.png"))
 
 
+@pytest.mark.slow
 def test_predictions_alone_import_no_torch(predicted, tmp_path):
     noisy(predicted, tmp_path / "noisy")
     code = (

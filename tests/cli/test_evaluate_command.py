@@ -36,6 +36,7 @@ def arrays(tmp_path):
     return "--logits", tmp_path / "logits.npy", "--labels", tmp_path / "labels.npy"
 
 
+@pytest.mark.slow
 def test_logits_of_any_program(run, arrays, tmp_path):
     answer = run("evaluate", *arrays, "--classes", "names.txt", "--out", "out", "--json", "--conformal", 0.2)
     assert answer.exit_code == 0, answer.stderr
@@ -115,6 +116,7 @@ def _noise(folder):
     return folder
 
 
+@pytest.mark.slow
 def test_half_precision_changes_no_prediction(run, tiny_run, tmp_path):
     for name, options in (("whole", ()), ("half", ("--half",))):
         answer = run("evaluate", tiny_run / "best.pth", "--limit", 100, "--out", name, *options)
