@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from tests.oracles import calibrating
 from tests.oracles.samples import digits, made
 from vitscope.analysis import blocks
+from vitscope.analysis import temperature as module
 from vitscope.analysis.scores import proper_scores
 from vitscope.analysis.temperature import Temperature, fit_temperature
 from vitscope.errors import InputError, NotFiniteError, UsageError
@@ -190,3 +191,13 @@ def test_comes_back_from_its_file(tmp_path):
         assert (back.value, back.interval, back.n) == (result.value, result.interval, 898)
         assert back.provenance == result.provenance
         assert back.classes == result.classes
+
+
+def test_many_images_have_the_optimum_of_all(monkeypatch):
+    predictions, _ = digits()
+    whole = fit_temperature(predictions)
+    monkeypatch.setattr(module, "_FEW", 100)
+    begun = fit_temperature(predictions)
+    assert begun.value == pytest.approx(whole.value, rel=1e-8)
+    assert begun.iterations < whole.iterations
+    assert begun.nll_before == whole.nll_before

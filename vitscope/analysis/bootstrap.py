@@ -71,7 +71,10 @@ def bootstrap(
         weights.flags.writeable = False
         return [statistic(weights) for statistic in statistics.values()]
 
-    with ThreadPoolExecutor(_THREADS) as pool:
+    from threadpoolctl import threadpool_limits
+
+    # Threads of our own do the work: a dot product that starts more of them waits for a core each time.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(_THREADS) as pool:
         values = np.array(list(pool.map(draw, range(replicates)))).reshape(replicates, len(statistics))
     return dict(zip(statistics, values.T, strict=True))
 

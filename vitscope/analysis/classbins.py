@@ -17,6 +17,8 @@ __all__ = ["EDGE", "ClassBins", "bin_classes"]
 EDGE = 1e-12
 """A probability that rounding put a hair above an edge belongs below it."""
 
+_HAIR = 1e-9
+
 
 @dataclass(frozen=True, eq=False)
 class ClassBins:
@@ -65,16 +67,19 @@ def bin_classes(probabilities: NDArray[np.float64], labels: NDArray[np.int64], *
         bins: The number of bins.
     """
     count, width = probabilities.shape
-    image, column = np.nonzero(probabilities * bins > 1 + EDGE)
-    values = probabilities[image, column]
-    place = np.ceil(values * bins - EDGE).astype(np.int64).clip(2, bins) - 1 + column * bins
+    flat = np.ravel(probabilities)
+    # A hair below the first edge, so that the rounding of one expression alone decides what lies above it.
+    above = np.flatnonzero(flat > (1 - _HAIR) / bins)
+    image, column = np.divmod(above, width)
+    values = flat[above]
+    place = np.ceil(values * bins - EDGE).astype(np.int64).clip(1, bins) - 1 + column * bins
     size = width * bins
     hit = labels[image] == column
     counts = np.bincount(place, minlength=size).reshape(width, bins)
     hits = np.bincount(place[hit], minlength=size).reshape(width, bins)
     # Of nothing, bincount gives whole numbers.
     mass = np.bincount(place, weights=values, minlength=size).reshape(width, bins).astype(np.float64)
-    counts[:, 0] = count - counts.sum(axis=1)
-    hits[:, 0] = np.bincount(labels, minlength=width) - hits.sum(axis=1)
-    mass[:, 0] = (probabilities.sum(axis=0) - mass.sum(axis=1)).clip(0.0)
+    counts[:, 0] = count - counts[:, 1:].sum(axis=1)
+    hits[:, 0] = np.bincount(labels, minlength=width) - hits[:, 1:].sum(axis=1)
+    mass[:, 0] = (probabilities.sum(axis=0) - mass[:, 1:].sum(axis=1)).clip(0.0)
     return ClassBins(counts, hits, mass)

@@ -153,8 +153,8 @@ def _reduce(block: Block, *, logits: bool) -> dict[str, NDArray[Any]]:
     scores, labels = block.scores, block.labels
     index = np.arange(len(scores))
     own = scores[index, labels]
-    rank = _rank(scores, labels, own)
     top, values = _top(scores)
+    rank = _rank(scores, labels, top)
     largest = values[:, 0]
     columns: dict[str, NDArray[Any]] = {"predicted": top[:, 0].astype(np.int64), "rank": rank, "top": top}
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
@@ -212,9 +212,19 @@ def _margin(peaks: Floats) -> Floats:
     return np.asarray(peaks[:, 0] - peaks[:, 1])
 
 
-def _rank(scores: Floats, labels: Integers, own: Floats) -> Integers:
-    ahead = np.count_nonzero(scores > own[:, None], axis=1)
-    equal = scores == own[:, None]
+def _rank(scores: Floats, labels: Integers, top: NDArray[np.int32]) -> Integers:
+    """Return how many classes come before the label: its place among the top, else by counting."""
+    found = top == labels[:, None]
+    rank = found.argmax(axis=1)
+    rest = np.flatnonzero(~found.any(axis=1))
+    rank[rest] = _count_ahead(scores[rest], labels[rest])
+    return rank
+
+
+def _count_ahead(scores: Floats, labels: Integers) -> Integers:
+    own = scores[np.arange(len(scores)), labels, None]
+    ahead = np.count_nonzero(scores > own, axis=1)
+    equal = scores == own
     # Few rows have ties; only those pay for counting the equals that come first.
     tied = np.flatnonzero(np.count_nonzero(equal, axis=1) > 1)
     before = np.arange(scores.shape[1]) < labels[tied, None]

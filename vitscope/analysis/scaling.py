@@ -249,10 +249,14 @@ def outlook(source: Predictions, *, signed: bool = False) -> Outlook:
 def _limits(block: Block, *, logits: bool) -> Floats:
     """Return sums over images: one, impossible, max − min, max − z_y and mean − z_y, of possible classes."""
     scores, index = log_scores(block.scores, logits=logits), np.arange(len(block.scores))
-    possible = scores > _LEAST if not logits else np.ones_like(scores, dtype=np.bool_)
     own, top = scores[index, block.labels], scores.max(axis=1)
-    least = np.where(possible, scores, np.inf).min(axis=1)
-    mean = top + np.where(possible, scores - top[:, None], 0).sum(axis=1) / possible.sum(axis=1)
-    some = possible[index, block.labels]
+    if logits:
+        least, some = scores.min(axis=1), np.ones(len(scores), dtype=np.bool_)
+        scores -= top[:, None]
+        mean = top + scores.mean(axis=1)
+    else:
+        possible = scores > _LEAST
+        least, some = np.where(possible, scores, np.inf).min(axis=1), possible[index, block.labels]
+        mean = top + np.where(possible, scores - top[:, None], 0).sum(axis=1) / possible.sum(axis=1)
     terms = (top - least, (top - own) * some, (mean - own) * some)
     return np.array([len(scores), np.count_nonzero(~some), *(term.sum() for term in terms)])
