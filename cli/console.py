@@ -47,10 +47,13 @@ def complain(error: VitscopeError) -> None:
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows in aligned columns; the first row is the head, columns after the first are aligned right."""
-    widths = [max(len(plain(row[column])) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = [plain(cell) for cell in row]
+    """Print rows in aligned columns; the first row is the head, columns after the first are aligned right.
+
+    A row is a line: line breaks in a cell are replaced, too.
+    """
+    shown = [[plain(cell).replace("\n", "?") for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for cells in shown:
         first = cells[0].ljust(widths[0])
         rest = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
         result("  ".join([first, *rest]).rstrip())

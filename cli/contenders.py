@@ -38,17 +38,13 @@ def name_models(sources: Sequence[str], names: str | None) -> list[str]:
     without the time that a run's folder begins with; with more folders where names would be equal.
 
     Raises:
-        UsageError: There are fewer than two models, one is named twice, or `names` does not fit.
+        UsageError: There are fewer than two models, or `names` does not fit.
     """
     if len(sources) < 2:
         raise UsageError(
             f"expected at least two models, got {len(sources)}",
             hint="vitscope compare A B: checkpoints, or folders of predictions",
         )
-    places = [source if named_model(source) else os.path.realpath(source) for source in sources]
-    for index, place in enumerate(places):
-        if place in places[:index]:
-            raise UsageError(f"{sources[index]} is given twice", hint="name each model once")
     if names is not None:
         return _given(names, len(sources))
     parts = [_parts(source) for source in sources]
@@ -58,7 +54,9 @@ def name_models(sources: Sequence[str], names: str | None) -> list[str]:
             found = [_STAMP.sub("", name) for name in found]
         if len(set(found)) == len(found) and all(found):
             return found
-    return list(sources)
+    if len(set(sources)) == len(sources):
+        return list(sources)
+    return [f"{source} {place}" for place, source in enumerate(sources, start=1)]  # of other weights
 
 
 def _given(names: str, count: int) -> list[str]:
@@ -87,7 +85,7 @@ def open_contenders(
     """Open every argument: predictions first, and then the models, which take longer.
 
     Raises:
-        UsageError: The number of weights is not that of the named models.
+        UsageError: The number of weights is not that of the named models, or a model is given twice.
         InputError: An argument is nothing that can be compared.
     """
     from vitscope.records.predictions import Predictions
@@ -98,7 +96,12 @@ def open_contenders(
         raise UsageError(
             f"expected --weights for each of the {len(named)} models named by a library, got {len(weights)}"
         )
-    files = dict(zip(named, weights, strict=False))
+    given = iter(weights)
+    files = {
+        name: next(given, None) if named_model(source) else None
+        for name, source in zip(names, sources, strict=True)
+    }
+    _check_each_once(sources, [files[name] for name in names])
     opened = {name: _predictions_folder(source) for name, source in zip(names, sources, strict=True)}
     subjects = {name: Predictions.load(folder) for name, folder in opened.items() if folder is not None}
     found = {
@@ -112,9 +115,19 @@ def open_contenders(
         if name not in found:
             from vitscope.inference.classifier import load
 
-            model = load(_model_source(source), weights=files.get(source), device=device)
+            model = load(_model_source(source), weights=files[name], device=device)
             found[name] = Contender(name, source, model)
     return [found[name] for name in names]
+
+
+def _check_each_once(sources: Sequence[str], weights: Sequence[Path | None]) -> None:
+    found: list[tuple[str, str]] = []
+    for source, file in zip(sources, weights, strict=True):
+        place = source.removeprefix("hf:")
+        path = os.path.realpath(place) if os.path.lexists(place) else source
+        found.append((path, os.path.realpath(file) if file else ""))
+        if found[-1] in found[:-1]:
+            raise UsageError(f"{source} is given twice", hint="name each model once")
 
 
 def _predictions_folder(source: str) -> Path | None:

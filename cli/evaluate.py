@@ -20,13 +20,14 @@ from vitscope.cli.evaluated import (
 from vitscope.cli.evaluation_summary import summarise
 from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
 from vitscope.cli.subjects import check_out, data_of, find_model
-from vitscope.errors import EnvironmentFault, UsageError
-from vitscope.paths import fresh_path
+from vitscope.errors import EnvironmentFault, InputError, UsageError
+from vitscope.paths import folder_format, fresh_path
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from vitscope.data.imageset import ImageSet
     from vitscope.inference.classifier import Classifier
     from vitscope.report.evaluation import EvaluationReport, Stopwatch
     from vitscope.report.passes import Passes
@@ -86,7 +87,7 @@ def evaluate(
         wishes.need_no_model()
         report, watch = _of_predictions(stored, arrays, wishes, images, place)
     else:
-        model = _Model(find_model(source, quiet=quiet), weights, device, batch_size, half)
+        model = _Model(find_model(source, quiet=quiet), weights, classes, device, batch_size, half)
         report, watch = _of_model(model, wishes, images, place)
     watch.seconds["total"] = time.perf_counter() - began
     _tell(report, watch, json=json, verbose=verbose, quiet=quiet)
@@ -116,6 +117,7 @@ class _Model:
 
     source: str
     weights: Path | None
+    classes: Path | None
     device: str
     batch_size: int
     half: bool
@@ -126,7 +128,7 @@ def _kinds(corruptions: bool, names: str | None) -> tuple[str, ...]:
         return ()
     from vitscope.data.corruptions.kinds import choose_kinds
 
-    return choose_kinds((names or "main").replace(" ", "").split(","))
+    return choose_kinds(("main" if names is None else names).replace(" ", "").split(","))
 
 
 def _of_predictions(
@@ -142,10 +144,14 @@ def _of_predictions(
         held_out = None if stored is None else open_held_out(stored)
         if images.limit is not None:
             predictions = predictions.take(_subset(predictions.labels, images.limit))
+        if wishes.calibrate and held_out is None:
+            raise InputError(
+                "there are no held-out predictions to fit a temperature on",
+                hint="evaluate the model with --calibrate, which predicts its validation images too",
+            )
         analyses = wishes.analyses(predictions.classes)
         pictures = pictures_of(predictions, images.data, images.split)
-    beside = Path() if stored is None else stored.absolute().parent
-    folder = place.out if place.out is not None else fresh_path(beside / "evaluation")
+    folder = place.out if place.out is not None else fresh_path(_beside(stored) / "evaluation")
     talk(f"{len(predictions):,} images, {len(predictions.classes):,} classes", quiet=place.quiet)
     with watch.part("metrics and figures"):
         report = report_predictions(
@@ -159,19 +165,29 @@ def _of_predictions(
     return report, watch
 
 
+def _beside(stored: Path | None) -> Path:
+    """Return the folder that a new evaluation goes into: that of the predictions, or of their evaluation."""
+    if stored is None:
+        return Path()
+    parent = stored.absolute().parent
+    return parent.parent if folder_format(parent) == "vitscope.evaluation" else parent
+
+
 def _of_model(
     model: _Model, wishes: Wishes, images: _Images, place: _Place
 ) -> tuple[EvaluationReport, Stopwatch]:
     """Run the model on all that was asked for, and evaluate it."""
     began = time.perf_counter()
     from vitscope.inference.classifier import load
+    from vitscope.records.arrays import read_names
     from vitscope.report.evaluation import Stopwatch
     from vitscope.report.passes import report_evaluation
 
     watch = Stopwatch()
     watch.seconds["import"] = time.perf_counter() - began
     with watch.part("checkpoint"):
-        classifier = load(model.source, weights=model.weights, device=model.device)
+        names = None if model.classes is None else read_names(model.classes)
+        classifier = load(model.source, weights=model.weights, classes=names, device=model.device)
     analyses = wishes.analyses(classifier.classes)
     with watch.part("data"):
         passes = replace(_passes(classifier, wishes, images), batch_size=model.batch_size, half=model.half)
@@ -199,13 +215,14 @@ def _passes(classifier: Classifier, wishes: Wishes, images: _Images) -> Passes:
     from vitscope.data.sources import load_split
     from vitscope.report.passes import Passes
 
-    judged = load_split(data_of(classifier, images.data, images.split), images.split)
-    if images.limit is not None:
-        judged = judged.take(_subset(judged.labels, images.limit))
+    def some(found: ImageSet) -> ImageSet:
+        return found if images.limit is None else found.take(_subset(found.labels, images.limit))
+
+    held_out = held_out_images(classifier, images.data, wishes)
     return Passes(
-        judged,
-        held_out=held_out_images(classifier, images.data, wishes),
-        foreign={name: foreign_images(name) for name in wishes.ood},
+        some(load_split(data_of(classifier, images.data, images.split), images.split)),
+        held_out=None if held_out is None else some(held_out),
+        foreign={name: some(foreign_images(name)) for name in wishes.ood},
         corruptions=wishes.kinds,
     )
 

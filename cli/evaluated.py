@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vitscope.cli.subjects import data_of
-from vitscope.errors import InputError, UsageError
+from vitscope.errors import EnvironmentFault, InputError, UsageError
+from vitscope.paths import folder_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ class Wishes:
 
     Raises:
         UsageError: A value is out of range.
+        EnvironmentFault: A package is missing.
     """
 
     calibrate: bool
@@ -48,6 +50,8 @@ class Wishes:
             raise UsageError(f"expected --conformal between 0 and 1, got {self.conformal:g}")
         if self.held_out is not None and not self.fits:
             raise UsageError("--held-out goes with --calibrate, --conformal or --ood")
+        if self.label_issues and find_spec("cleanlab") is None:
+            raise EnvironmentFault("--label-issues needs cleanlab", hint="pip install 'vitscope[labels]'")
 
     @property
     def fits(self) -> bool:
@@ -101,8 +105,8 @@ class Arrays:
     def __post_init__(self) -> None:
         if self.logits and self.labels is None:
             raise UsageError("--logits needs --labels", hint="a .npy or text file with a label an image")
-        if not self.logits and (self.labels or self.classes or self.probabilities):
-            raise UsageError("--labels, --classes and --probabilities go with --logits")
+        if not self.logits and (self.labels or self.probabilities):
+            raise UsageError("--labels and --probabilities go with --logits")
 
     def open(self) -> Predictions:
         """Open them as predictions.
@@ -124,15 +128,6 @@ def predictions_folder(source: Path | str) -> Path | None:
     if kind == "vitscope.evaluation":
         return Path(source) / "predictions"
     return Path(source) if kind == "vitscope.predictions" else None
-
-
-def folder_format(folder: Path) -> str:
-    """Return what a folder's manifest says that it is; empty where there is none."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return ""
-    return str(manifest.get("format", "")) if isinstance(manifest, dict) else ""
 
 
 def open_held_out(folder: Path) -> Predictions | None:
@@ -161,7 +156,7 @@ def held_out_images(model: Classifier, data: str | None, wishes: Wishes) -> Imag
         if wishes.calibrate:
             raise InputError("there are no held-out images to fit a temperature on", hint=hint)
         return None
-    spec = model.data if data is None else replace(data_of(model, data, "validation"))
+    spec = data_of(model, data, "validation")
     try:
         return load_split(spec, "validation")
     except InputError as error:

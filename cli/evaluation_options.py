@@ -115,7 +115,10 @@ LabelIssues = Annotated[
     ),
 ]
 Bins = Annotated[
-    int, typer.Option("--bins", min=1, help="Bins of the calibration errors.", rich_help_panel=_ANALYSES)
+    int,
+    typer.Option(
+        "--bins", min=1, max=10_000, help="Bins of the calibration errors.", rich_help_panel=_ANALYSES
+    ),
 ]
 Weights = Annotated[
     Path | None,
@@ -136,7 +139,10 @@ Labels = Annotated[
     typer.Option("--labels", help="A .npy or text file, a label an image.", rich_help_panel=_FILES),
 ]
 Classes = Annotated[
-    Path | None, typer.Option("--classes", help="A text file, a name a line.", rich_help_panel=_FILES)
+    Path | None,
+    typer.Option(
+        "--classes", help="The class names: a text file, a name a line, or JSON.", rich_help_panel=_FILES
+    ),
 ]
 Probabilities = Annotated[
     bool,
@@ -148,7 +154,10 @@ BatchSize = Annotated[
 Limit = Annotated[
     int | None,
     typer.Option(
-        "--limit", min=1, help="A trial on so many images, drawn class by class.", rich_help_panel=_RUN
+        "--limit",
+        min=1,
+        help="A trial on so many images of each set, drawn class by class.",
+        rich_help_panel=_RUN,
     ),
 ]
 Half = Annotated[

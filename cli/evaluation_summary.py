@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["summarise"]
 
 _SHOWN = 5
+_LARGE = 1e6  # from here on numbers are written like 1.234e+06
 _SCORES = (
     ("negative log-likelihood", "nll"),
     ("Brier score", "brier"),
@@ -116,4 +117,8 @@ def _number(metrics: dict[str, Any], key: str) -> tuple[str, str]:
     value, bounds = metrics[key], metrics.get(f"{key}_interval")
     if value is None:
         return "n/a", ""
-    return f"{value:.4f}", "" if bounds is None else f"{bounds[0]:.4f} to {bounds[1]:.4f}"
+    return _written(value), "" if bounds is None else f"{_written(bounds[0])} to {_written(bounds[1])}"
+
+
+def _written(value: float) -> str:
+    return f"{value:z.4f}" if abs(value) < _LARGE else f"{value:.4g}"

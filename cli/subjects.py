@@ -55,7 +55,7 @@ def find_checkpoint(given: Path | None, *, quiet: bool = False) -> Path:
         if not runs:
             raise InputError(
                 "there is no checkpoint here: neither best.pth nor one below runs/",
-                hint="name one with --checkpoint, or make one with: vitscope train",
+                hint="name one, or make one with: vitscope train",
             )
         found, why = runs[-1], "the newest run's"
     talk(f"checkpoint: {found} ({why})", quiet=quiet)

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all."""
+"""Files and folders: written whole or not at all, told apart by their manifest, put in natural order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +19,20 @@ from vitscope.errors import EnvironmentFault, OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["fresh_path", "staged_folder", "utc_stamp", "write_atomically", "write_json", "write_text"]
+__all__ = [
+    "folder_format",
+    "fresh_path",
+    "natural_key",
+    "staged_folder",
+    "utc_stamp",
+    "write_atomically",
+    "write_json",
+    "write_text",
+]
 
 MANIFEST = "manifest.json"
 _LOCK = ".lock"
+_LARGEST = 64 << 20  # bytes of a manifest; ours have kilobytes, or a few megabytes of class names
 # What can only come from writing: other errors count when they name a path of ours.
 _WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 _LONGEST = 240  # bytes of a name; most file systems take 255, and the temporary names are longer
@@ -114,6 +126,12 @@ def utc_stamp() -> str:
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
+def natural_key(name: str) -> tuple[list[tuple[bool, int, str]], str]:
+    """Return a sorting key by which `class 2` comes before `class 10`."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part.casefold()) for part in parts], name
+
+
 def fresh_path(path: Path) -> Path:
     """Return `path`, or `path-2`, `path-3`… : the first that does not exist."""
     candidate, count = path, 1
@@ -142,11 +160,25 @@ def check_output(path: Path, *, overwrite: bool) -> None:
 
 def is_ours(folder: Path) -> bool:
     """Return whether a folder has a manifest that vitscope wrote."""
+    return folder_format(folder).startswith("vitscope.")
+
+
+def folder_format(folder: Path) -> str:
+    """Return what a folder's manifest says that it is, such as `vitscope.predictions`.
+
+    Empty where there is no manifest, or none that can be read: a pipe is not waited at, and a file far
+    larger than any manifest is not read.
+    """
+    path = folder / MANIFEST
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(manifest, dict) and str(manifest.get("format", "")).startswith("vitscope.")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+            return ""
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    kind = manifest.get("format") if isinstance(manifest, dict) else None
+    return kind if isinstance(kind, str) else ""
 
 
 @contextmanager

@@ -93,3 +93,43 @@ def test_refuses():
         accuracy(made([[1.0]], [0]), k=0)
     with pytest.raises(NotFiniteError):
         accuracy(made([[np.nan, 0.0]], [0]))
+
+
+def test_balanced_interval_by_hand():
+    """Three of four and both of two right: Wilson's intervals combined by root sums of squares."""
+    result = class_accuracy(made(np.eye(3)[[0, 0, 0, 1, 1, 1]], [0, 0, 0, 0, 1, 1]))
+    (low, high), (least, _) = wilson(3, 4), wilson(2, 2)
+    below = 0.875 - np.hypot(0.75 - low, 1 - least) / 2
+    effective = 4 / (1 / 4 + 1 / 2)
+    ends = wilson(0.875 * effective, effective)
+    assert result.balanced_interval == pytest.approx(
+        (min(below, ends[0]), max(0.875 + (high - 0.75) / 2, ends[1]))
+    )
+
+
+def test_balanced_interval_of_one_class_is_wilsons():
+    result = class_accuracy(made([[1.0, 0.0]] * 7 + [[0.0, 1.0]] * 2, [0] * 9))
+    assert result.balanced_interval == pytest.approx(tuple(wilson(7, 9)))
+
+
+def test_balanced_interval_is_not_empty_where_all_are_right():
+    labels = np.arange(30) % 3
+    low, high = class_accuracy(made(np.eye(3)[labels], labels)).balanced_interval
+    assert 0.7 < low < 0.9
+    assert high == 1
+
+
+@pytest.mark.parametrize("count", [100, 1000])
+@pytest.mark.parametrize(("classes", "error"), [(2, 0.05), (10, 0.01), (10, 0.2), (100, 0.05), (100, 0.5)])
+def test_balanced_interval_covers(count, classes, error):
+    rng = np.random.default_rng(0)
+    labels = np.arange(count) % classes
+    rates = np.linspace(0, 2 * error, classes)
+    held = 0
+    for _ in range(200):
+        wrong = rng.random(count) < rates[labels]
+        low, high = class_accuracy(
+            made(np.eye(classes)[(labels + wrong) % classes], labels)
+        ).balanced_interval
+        held += low <= 1 - error <= high
+    assert held >= 180

@@ -151,3 +151,29 @@ def test_comes_back_from_its_file(fit, kind, tmp_path):
 def test_refuses_a_negative_strength():
     with pytest.raises(UsageError, match="at least 0, got -1"):
         fit_dirichlet(digits()[0], strength=-1)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_class_that_a_threshold_sets_apart_has_no_finite_optimum(sign):
+    """The other classes are mixed, so that the likelihood stays far from 0 and its slope becomes small."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(300) % 3
+    logits = rng.normal(size=(300, 3))
+    logits[:, 2] = np.where(labels == 2, 4.0, -4.0) * sign
+    source = made(logits, labels)
+    result = fit_vector_scaling(source)
+    assert "'class 2' can be told from all others" in result.reason
+    # One image on the other side, and there is an optimum; with a penalty there was one before.
+    mixed = logits.copy()
+    mixed[2, 2] *= -1.5
+    assert fit_vector_scaling(made(mixed, labels)).fitted
+    assert fit_dirichlet(source).fitted
+    assert not fit_dirichlet(source, strength=0.0).fitted
+
+
+@pytest.mark.parametrize("fit", [fit_vector_scaling, fit_dirichlet])
+def test_the_largest_floats_warn_of_nothing(fit):
+    logits = np.array(
+        [[1e308, -1e308], [-1e308, 1e308], [1e308, -1e308], [-1e308, 1e308], [1.0, 0.0], [0.0, 2.0]]
+    )
+    fit(made(logits, [0, 1, 1, 0, 0, 1]))

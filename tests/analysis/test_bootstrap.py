@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vitscope.analysis.bootstrap import bootstrap, interval, resampled_weights
+from tests.oracles.samples import made
+from vitscope.analysis.bootstrap import bootstrap, enough, interval, resampled_weights
+from vitscope.analysis.scores import proper_scores
 from vitscope.errors import UsageError
 
 
@@ -81,3 +83,35 @@ def test_the_percentile_interval_of_a_mean_covers_it():
         low, high = interval(draws["mean"], float(values.mean()))
         held += low <= 1 <= high
     assert 85 <= held <= 99
+
+
+def test_draws_that_do_not_vary_tell_nothing():
+    assert interval(np.full(50, 0.514), 0.514, method="squared") is None
+    assert interval(0.3 + 1e-15 * np.arange(50), 0.3) is None
+    assert interval(np.zeros(50), 0.0) is None
+    assert interval(1e-9 + 1e-10 * np.arange(50), 1e-9) is not None
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "expected"), [(5, 5, True), (4, 50, False), (50, 4, False), (1, 0, False)]
+)
+def test_enough_is_five_of_each_kind(right, wrong, expected):
+    assert enough(np.repeat([True, False], [right, wrong])) is expected
+
+
+def test_intervals_of_few_errors_hold_the_truth_where_they_are_given():
+    """Calibrated forecasts of two classes, 5 % wrong: without the rule a tenth of the intervals miss."""
+    given = held = 0
+    for run in range(150):
+        rng = np.random.default_rng(run)
+        confidence = 1 - 0.1 * rng.random(100)
+        p = np.stack([confidence, 1 - confidence], axis=1)
+        source = made(p, rng.random(100) > confidence, kind="probabilities")
+        bounds = proper_scores(source, replicates=100).nll_interval
+        grid = 1 - 0.1 * (np.arange(1000) + 0.5) / 1000
+        truth = -np.mean(grid * np.log(grid) + (1 - grid) * np.log(1 - grid))
+        if bounds:
+            given += 1
+            held += bounds[0] <= truth <= bounds[1]
+    assert 50 < given < 130
+    assert held / given > 0.88

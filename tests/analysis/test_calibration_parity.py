@@ -126,3 +126,24 @@ def test_scikit_learn_has_the_same_likelihood_and_half_of_the_binary_brier_score
     rows = outcomes(predictions)
     top = brier_score_loss(rows.correct, rows.confidence)
     assert brier_decomposition(predictions).brier == pytest.approx(top, rel=1e-12)
+
+
+def test_torchmetrics_closes_bins_on_the_left():
+    """Of two bins, 0.5 is in the upper one there and in the lower one here."""
+    confidence = np.array([0.5, 0.45, 0.75])
+    rest = (1 - confidence) / 2
+    source = made(np.stack([confidence, rest, rest], axis=1), [0, 1, 1], kind="probabilities")
+    assert ours(source, 2).ece == pytest.approx((0.05 + 0.75) / 3)
+    assert torchmetrics_error(source, 2) == pytest.approx((0.45 + 0.25) / 3, abs=1e-6)
+
+
+def test_relplot_gives_images_at_one_half_the_weight():
+    """Half at 1, 70 % right, and half at 0.6, 60 % right: a third of its weight is at 1, and half of ours."""
+    right = np.concatenate([np.arange(500) < 350, np.arange(500) < 300])
+    for top, theirs in ((1.0, 0.1013), (0.999, 0.1505)):
+        confidence = np.repeat([top, 0.6], 500)
+        source = made(np.stack([confidence, 1 - confidence], axis=1), 1 - right, kind="probabilities")
+        assert smooth_calibration(source).smooth_ece == pytest.approx(0.15, abs=1e-3)
+        assert relplot_error(confidence, right.astype(float)) == pytest.approx(theirs, abs=1e-4)
+    alone = relplot_error(np.ones(500), right[:500].astype(float))
+    assert alone == pytest.approx(0.3, abs=2e-3)

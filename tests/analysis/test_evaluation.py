@@ -83,9 +83,11 @@ def test_intervals_are_those_of_each_metric_alone():
     assert whole.errors == calibration_errors(predictions, replicates=50, seed=3)
     alone = risk_coverage(predictions, replicates=50, seed=3)
     assert whole.selective.metrics() == alone.metrics()
-    low, high = whole.balanced_interval
-    assert low < whole.per_class.balanced < high
-    assert evaluate(predictions, replicates=0).metrics()["balanced_accuracy_interval"] is None
+    bounds = whole.per_class.balanced_interval
+    assert bounds[0] < whole.per_class.balanced < bounds[1]
+    plain = evaluate(predictions, replicates=0).metrics()
+    assert plain["balanced_accuracy_interval"] == list(bounds)
+    assert (plain["nll_interval"], plain["ece_interval"]) == (None, None)
 
 
 def test_other_bins():
@@ -176,3 +178,15 @@ def test_imagenet_sized_predictions_in_bounded_memory():
     tracemalloc.stop()
     assert peak < 100e6
     assert 0.3 < metrics["accuracy"] < 0.9
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_no_interval_is_without_width(count):
+    """One image, or thirty that are all right: there is an honest interval or none."""
+    labels = np.arange(count) % 3
+    metrics = evaluate(made(np.eye(3)[labels] + np.eye(3)[0] / 9, labels), replicates=50).metrics()
+    for key in ("nll", "brier", "ece", "ece_equal_mass", "ece_l2", "smooth_ece"):
+        assert metrics[f"{key}_interval"] is None
+    low, high = metrics["balanced_accuracy_interval"]
+    assert low < 0.9
+    assert high == 1

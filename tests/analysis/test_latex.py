@@ -18,7 +18,7 @@ def test_a_table_by_hand():
         percent=("accuracy",),
     )
     assert text.splitlines() == [
-        r"% Needs \usepackage{booktabs}.",
+        r"% Needs \usepackage{booktabs}; other scripts than Latin, and emoji, need LuaLaTeX or XeLaTeX.",
         r"\begin{tabular}{lrrr}",
         r"\toprule",
         r"Class & N & Accuracy (\%) [95\,\% interval] & P holm \\",
@@ -59,6 +59,14 @@ def test_whole_numbers_of_numpy_are_whole():
         ("$x_1^2$", r"\$x\_1\textasciicircum{}2\$"),
         ("line\nbreak", "line break"),
         ("日本", "日本"),
+        ('a "b" | `c`', r"a \char34{}b\char34{} \textbar{} \textasciigrave{}c\textasciigrave{}"),
+        ("well-known -- a --- b", r"well-known -\/- a -\/-\/- b"),
+        ("dog's ''tail'' ,,x", r"dog's '\/'tail'\/' ,\/,x"),
+        ("a\u202eb\u200bc\u00add\ufeff", "abcd"),
+        ("-\u200b-", r"-\/-"),
+        ("a\u00a0b\u3000c", "a b c"),
+        ("cafe\u0301", "café"),
+        ("x\0y", "x y"),
     ],
 )
 def test_escaping(text, escaped):
@@ -68,13 +76,17 @@ def test_escaping(text, escaped):
 @given(st.text())
 def test_nothing_of_a_name_is_obeyed(text):
     shown = escape(text)
+    assert not [pair for pair in ("--", "''", ",,") if pair in shown]
     for known in (
         r"\textbackslash{}",
         r"\textasciitilde{}",
         r"\textasciicircum{}",
         r"\textless{}",
         r"\textgreater{}",
-        r"\textquotedbl{}",
+        r"\textbar{}",
+        r"\textasciigrave{}",
+        r"\char34{}",
+        r"\/",
         r"\{",
         r"\}",
         r"\$",
@@ -85,7 +97,30 @@ def test_nothing_of_a_name_is_obeyed(text):
         r"$\infty$",
     ):
         shown = shown.replace(known, "")
-    assert not set(shown) & set("\\{}$&#%_~^\n\r")
+    assert not set(shown) & set('\\{}$&#%_~^|`"\n\r\u202e\u200b')
+
+
+@given(st.text("-,'`?!", max_size=8))
+def test_signs_that_join_are_all_there(text):
+    assert escape(text).replace(r"\/", "").replace(r"\textasciigrave{}", "`") == text
+
+
+@pytest.mark.parametrize("name", ["[2pt]", "*", " [x", "\u200b[x", "*[2pt]"])
+def test_a_name_is_no_argument_of_the_line_before(name):
+    lines = tabular((name, "n"), [(name, 1), ("dog", 2), (name, 3)]).splitlines()
+    rows = [line for line in lines if line.endswith(r"\\")]
+    assert [row.startswith("{}") for row in rows] == [True, True, False, True]
+    assert rows[1] == "{}" + escape(name) + r" & 1 \\"
+
+
+def test_no_number_is_a_negative_zero_or_too_long():
+    text = tabular(
+        ("a", "low", "high", "b", "n"), [(0.02, -0.0004, 0.2, -0.0, -3), (1e300, 0.0, 1e300, 1e300, 0)]
+    )
+    assert text.splitlines()[5:7] == [
+        r"0.02 [0.00, 0.20] & 0 & $-$3 \\",
+        r"1.00e+300 [0, 1.00e+300] & 1.00e+300 & 0 \\",
+    ]
 
 
 def test_long_and_wide_tables(tmp_path):

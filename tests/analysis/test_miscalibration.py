@@ -190,7 +190,12 @@ def test_shared_draws_give_the_same_intervals():
     predictions, _ = digits()
     own = calibration_errors(predictions, replicates=30, seed=3)
     draws = bootstrap(weighted_calibration_errors(predictions), 898, replicates=30, seed=3)
-    assert calibration_errors(predictions, replicates=0).with_intervals(draws).intervals == own.intervals
+    assert (
+        calibration_errors(predictions, replicates=0)
+        .with_intervals(draws, outcomes(predictions).correct)
+        .intervals
+        == own.intervals
+    )
 
 
 def _simulated(rng, count, *, sharpness):

@@ -165,3 +165,29 @@ def test_rounded_probabilities_pass():
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.full(1000, 0.01), size=50).astype(np.float16)
     assert outcomes(made(p, np.zeros(50), kind="probabilities")).finite.all()
+
+
+def test_probabilities_that_are_off_by_rounding_are_divided_by_their_sum():
+    p = np.array([[0.756, 0.201, 0.051], [0.496, 0.496, 0.0], [0.0, 0.0, 0.995]])
+    rows = outcomes(made(p, [1, 2, 2], kind="probabilities"))
+    whole = p / p.sum(axis=1, keepdims=True)
+    assert rows.confidence.tolist() == pytest.approx(whole.max(axis=1).tolist(), rel=1e-15)
+    assert rows.truth.tolist() == pytest.approx([0.201 / 1.008, 0.0, 1.0], rel=1e-15)
+    assert rows.log_truth[1] == -np.inf
+    assert rows.log_truth[2] == 0
+    assert rows.confidence.max() <= 1
+
+
+def test_ties_between_images_outlast_the_last_bit_of_a_sum():
+    p = np.array([[0.7, 0.2, 0.1], [0.7, 0.1, 0.2], [0.7, 0.3, 0.0], [0.7, 0.15, 0.15]])
+    assert set(outcomes(made(p, [0] * 4, kind="probabilities")).confidence) == {0.7}
+
+
+def test_outcomes_keep_the_bins_they_were_made_with():
+    rows = outcomes(made([[0.0, 1.0]], [1]), bins=20)
+    assert outcomes(rows) is rows
+    assert outcomes(rows, bins=20) is rows
+    with pytest.raises(UsageError, match="made with 15 bins, got some with 20") as caught:
+        outcomes(rows, bins=15)
+    assert "bins=15" in caught.value.hint
+    assert outcomes(made([[0.0, 1.0]], [1])).class_bins.bins == 15

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 
 import pytest
@@ -25,6 +26,12 @@ from vitscope.analysis.rounding import rounded, rounded_p, with_interval
         (1.2345e-9, None, "1.23e-09"),
         (math.nan, None, "n/a"),
         (math.inf, None, "∞"),
+        (-math.inf, None, "-∞"),
+        (-0.0, None, "0"),
+        (-0.0001, 0.2, "0.00"),
+        (123456789.0, None, "123456789"),
+        (1e300, None, "1.00e+300"),
+        (-1e15, 3.0, "-1.00e+15"),
     ],
 )
 def test_by_hand(value, half, text):
@@ -35,6 +42,9 @@ def test_an_interval_has_one_precision():
     assert with_interval(86.712, 84.98, 88.44) == "86.7 [85.0, 88.4]"
     assert with_interval(100.0, 100.0, 100.0) == "100 [100, 100]"
     assert with_interval(0.5, math.nan, math.nan) == "0.500"
+    assert with_interval(-1e-9, -0.0001, 0.2) == "0.00 [0.00, 0.20]"
+    assert with_interval(2e20, 1.0, 1e308) == "2.00e+20 [1.00, 1.00e+308]"
+    assert with_interval(0.0, -1.7e308, 1.7e308) == "0 [-1.70e+308, 1.70e+308]"
 
 
 @pytest.mark.parametrize(
@@ -42,6 +52,17 @@ def test_an_interval_has_one_precision():
 )
 def test_p_values(p, text):
     assert rounded_p(p) == text
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(FINITE, min_size=3, max_size=3).map(sorted))
+def test_numbers_are_short_and_zero_has_no_sign(values):
+    low, value, high = values
+    for text in (rounded(value), *re.split(r"[][, ]+", with_interval(value, low, high))[:3]):
+        assert len(text) <= len("-100000000000000.000000")
+        assert not (text.startswith("-") and float(text) == 0)
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-4, 1e4))

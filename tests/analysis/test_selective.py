@@ -181,20 +181,53 @@ def test_intervals_of_shared_draws_are_the_same():
 
 
 @pytest.mark.slow
-def test_intervals_hold_the_true_area():
-    """Confidences are calibrated: the true area is that of very many images."""
+@pytest.mark.parametrize(("a", "b"), [(2, 1.5), (9, 1)], ids=["many errors", "few errors"])
+def test_intervals_hold_the_true_area(a, b):
+    """Confidences are calibrated, errors 21 and 5 %: the true area is that of very many images."""
     rng = np.random.default_rng(0)
 
     def sample(count):
-        confidence = 0.5 + rng.beta(2, 1.5, size=count) / 2
+        confidence = 0.5 + rng.beta(a, b, size=count) / 2
         return predictions(list(zip(confidence, rng.random(count) > confidence, strict=True)))
 
-    truth = risk_coverage(sample(300_000), replicates=0).aurc
-    held = 0
-    for seed in range(200):
-        low, high = risk_coverage(sample(300), replicates=200, seed=seed).aurc_interval
-        held += low <= truth <= high
-    assert 0.9 <= held / 200 <= 0.99
+    truth = risk_coverage(sample(300_000), replicates=0)
+    held = np.zeros(2)
+    for seed in range(300):
+        result = risk_coverage(sample(300), replicates=200, seed=seed)
+        for place, (value, (low, high)) in enumerate(
+            ((truth.aurc, result.aurc_interval), (truth.excess, result.excess_interval))
+        ):
+            held[place] += low <= value <= high
+    assert np.all(held / 300 >= 0.89)
+    assert np.all(held / 300 <= 0.995)
+
+
+def test_intervals_are_clopper_and_pearsons_of_as_many_images_as_the_draws_tell():
+    """Where all images are tied the area is the error rate, and its bootstrap variance p (1 − p) / n."""
+    stats = pytest.importorskip("scipy.stats")
+    result = risk_coverage(made(np.zeros((60, 2)), np.arange(60) % 3 == 0), replicates=0)
+    p = result.aurc
+    assert p == pytest.approx(20 / 60)
+    step = math.sqrt(p * (1 - p) / 60)
+    draws = {"aurc": np.array([p - step, p + step]), "aurc_optimal": np.zeros(2)}
+    exact = stats.binomtest(20, 60).proportion_ci(method="exact")
+    assert result.with_intervals(draws).aurc_interval == pytest.approx((exact.low, exact.high), abs=1e-9)
+
+
+@pytest.mark.parametrize("errors", [1, 2, 8, 9])
+def test_one_error_or_one_hit_has_no_interval(errors):
+    # The wrong images are the surest, so that there is an excess.
+    images = [(0.9 - index / 40, index < errors) for index in range(10)]
+    result = risk_coverage(predictions(images), replicates=50)
+    assert (result.aurc_interval is None) == (errors in (1, 9))
+    assert (result.excess_interval is None) == (errors in (1, 9))
+
+
+def test_a_perfect_ranking_has_no_interval_of_its_excess():
+    result = risk_coverage(predictions([(0.5 + index / 80, index < 6) for index in range(30)]), replicates=50)
+    assert result.excess == pytest.approx(0, abs=1e-15)
+    assert result.excess_interval is None
+    assert result.aurc_interval is not None
 
 
 @pytest.mark.parametrize(("label", "risk"), [(0, 0.0), (1, 1.0)])

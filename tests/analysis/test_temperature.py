@@ -201,3 +201,26 @@ def test_many_images_have_the_optimum_of_all(monkeypatch):
     assert begun.value == pytest.approx(whole.value, rel=1e-8)
     assert begun.iterations < whole.iterations
     assert begun.nll_before == whole.nll_before
+
+
+@pytest.mark.parametrize("exponent", [-970, -400, -100, 100, 300, 900, 1015])
+def test_scales_with_logits_of_any_size(exponent):
+    value = fit_temperature(_double(digits()[0])).value
+    result = fit_temperature(_double(digits()[0], 2.0**exponent))
+    assert result.reason == ""
+    assert result.value / 2.0**exponent == pytest.approx(value, rel=1e-8)
+    low, high = result.interval
+    assert low < result.value < high
+
+
+def test_the_largest_floats_warn_of_nothing():
+    logits = np.array([[1e308, -1e308, 0.0], [-1e308, 1e308, 0.0], [1e308, -1e308, 0.0]])
+    assert fit_temperature(made(logits, [0, 1, 1])).fitted
+    assert "all predictions are right" in fit_temperature(made(logits, [0, 1, 0])).reason
+    mixed = np.concatenate([logits, np.eye(3)])
+    assert fit_temperature(made(mixed, [0, 1, 1, 0, 1, 1])).fitted
+
+
+def test_certain_predictions_that_are_all_right_are_said_to_be():
+    result = fit_temperature(made(np.eye(3), [0, 1, 2], kind="probabilities"))
+    assert "all predictions are right" in result.reason

@@ -171,6 +171,7 @@ def test_a_comparison_is_not_compared(run, predicted, tmp_path):
         (["timm:resnet18", "torchvision:resnet18"], ["timm/resnet18", "torchvision/resnet18"]),
         (["a/best.pth", "a/evaluation-test"], ["a/best.pth", "a/evaluation-test"]),
         (["weights/one.safetensors", "two.pth"], ["one", "two"]),
+        (["timm:a", "timm:a"], ["timm:a 1", "timm:a 2"]),
     ],
 )
 def test_names_are_short_and_distinct(sources, names):

@@ -93,7 +93,7 @@ def test_everything_at_once_and_again_from_its_folder(run, tiny_run, tmp_path):
         assert words in answer.stdout
     first = json.loads((tmp_path / "first" / "metrics.json").read_text())
     assert first["n"] == 120
-    assert first["temperature_n"] == first["conformal_n_calibration"] == 144
+    assert first["temperature_n"] == first["conformal_n_calibration"] == 120
     assert first["ece_bins"] == 10
     assert (tmp_path / "temperature.json").is_file()  # beside the checkpoint
     figures = {path.stem for path in (tmp_path / "first" / "figures").glob("*.pdf")}
@@ -102,6 +102,7 @@ def test_everything_at_once_and_again_from_its_folder(run, tiny_run, tmp_path):
     answer = run("evaluate", "first", *wishes, "--out", "second")
     assert answer.exit_code == 0, answer.stderr
     second = json.loads((tmp_path / "second" / "metrics.json").read_text())
+    assert not (tmp_path / "first" / "evaluation").exists()
     left_out = ("open_sets", "corruption", "mce")
     assert second == {key: value for key, value in first.items() if not key.startswith(left_out)}
 
@@ -178,3 +179,36 @@ def test_a_model_without_data_asks_for_some(run, tmp_path):
     assert answer.exit_code == 3, answer.stderr
     assert "does not know its data" in answer.stderr
     assert "--data" in answer.stderr
+
+
+@pytest.mark.slow
+def test_names_for_a_model_of_a_library(run, tmp_path):
+    import timm
+    import torch
+    from PIL import Image
+
+    torch.manual_seed(0)
+    model = timm.create_model("test_vit.r160_in1k", pretrained=False, num_classes=2)
+    torch.save(model.state_dict(), tmp_path / "weights.pth")
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for index in range(3):
+            pixels = rng.integers(256, size=(20, 30, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{index}.png")
+    known = ("timm:test_vit.r160_in1k", "--weights", "weights.pth", "--data", "pets")
+    answer = run("evaluate", *known)
+    assert answer.exit_code == 3
+    assert "--classes FILE" in answer.stderr
+    (tmp_path / "names.txt").write_text("dog\ncat\n")
+    answer = run("evaluate", *known, "--classes", "names.txt", "--out", "out", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert json.loads(answer.stdout)["n"] == 6
+    assert Predictions.load(tmp_path / "out" / "predictions").labels.tolist() == [1, 1, 1, 0, 0, 0]
+
+
+def test_an_evaluation_goes_beside_the_one_it_is_made_of(run, arrays, tmp_path):
+    assert run("evaluate", *arrays, "--out", "first", "--quiet").exit_code == 0
+    answer = run("evaluate", "first", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert json.loads(answer.stdout)["folder"] == str(tmp_path / "evaluation")

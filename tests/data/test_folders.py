@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import os
-import random
 from pathlib import Path
 
 import pytest
 
-from vitscope.data.folders import find_layout, list_images, natural_key
+from vitscope.data.folders import find_layout, list_images
 from vitscope.errors import DataError
 
 
@@ -21,13 +20,6 @@ def fill(root, *files):
 
 def names_of(root, folder=None):
     return list_images(folder or root, root=root).names
-
-
-def test_numbers_are_sorted_as_numbers():
-    names = ["b", "class 10", "class 2", "Class 3", "a", "1", "10", "2", "a1b10", "a1b9", "²", "é"]
-    random.Random(1).shuffle(names)
-    expected = ["1", "2", "10", "a", "a1b9", "a1b10", "b", "class 2", "Class 3", "class 10", "²", "é"]
-    assert sorted(names, key=natural_key) == expected
 
 
 def test_classes_files_and_labels(tmp_path):

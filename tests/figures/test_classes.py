@@ -69,7 +69,7 @@ def test_the_legend_has_the_overall_accuracy():
     figure = draw_class_accuracy(_shares([0.9, 0.7], count=500))
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts[0] == "all 1,000 images: 80.0 % [77.4, 82.4]"
-    assert texts[1:] == ["at least 90 %", "80 to 90 %", "below 80 %"]
+    assert texts[1:] == ["at least 90 %", "below 80 %"]  # those that occur
     assert "90.0 % of 500" in [text.get_text() for text in figure.axes[0].texts]
 
 
@@ -94,6 +94,45 @@ def test_grows_with_the_number_of_classes(count, panels, rows):
         titles = [ax.get_title() for ax in figure.axes]
         assert titles == ["The 40 highest of 1,000 classes", "The 40 lowest of 1,000 classes"]
         assert min(point[0] for point in _points(figure.axes[0])) > max(p[0] for p in _points(figure.axes[1]))
+
+
+def _labels(figure):
+    return [label.get_text() for ax in figure.axes for label in ax.get_yticklabels()]
+
+
+def test_of_many_classes_only_those_with_images_are_ranked():
+    shares = np.linspace(0, 1, 1000).tolist()
+    shares[::10] = [None] * 100
+    figure = draw_class_accuracy(_shares(shares, count=999))
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles == ["The 40 highest of 900 with images", "The 40 lowest of 900 with images"]
+    measured = [f"class {index}" for index in range(999, -1, -1) if index % 10]
+    assert _labels(figure) == measured[:40] + measured[-40:]
+    assert figure.get_supxlabel() == "100 of 1,000 classes have no images"
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts[1:] == ["at least 90 %", "below 80 %"]  # the middle is not drawn
+
+
+def test_few_of_many_classes_have_images():
+    figure = draw_class_accuracy(_shares([0.5, 1.0, 0.75] + [None] * 200))
+    assert _labels(figure) == ["class 1", "class 2", "class 0"]
+    assert [ax.get_title() for ax in figure.axes] == [""]
+    assert figure.get_supxlabel() == "200 of 203 classes have no images"
+
+
+@pytest.mark.parametrize(
+    ("missing", "note"),
+    [(0, ""), (1, "1 of 60 classes has no images"), (2, "2 of 60 classes have no images")],
+)
+def test_a_note_counts_the_classes_without_images(missing, note):
+    result = _shares([0.5] * (60 - missing) + [None] * missing, count=2)
+    figure = draw_class_accuracy(result)
+    assert figure.get_supxlabel() == note
+    assert len(_labels(figure)) == 60
+    given = Figure(figsize=(5, 9))
+    ax = given.subplots()
+    draw_class_accuracy(result, ax=ax)
+    assert ax.get_xlabel() == "Accuracy (%)" + (f"; {note}" if note else "")
 
 
 def test_long_and_odd_names_stay_inside():

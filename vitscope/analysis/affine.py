@@ -80,8 +80,10 @@ def fit_vector_scaling(source: Predictions) -> VectorScaling:
     """Return the factor and the offset of each class with the smallest negative log-likelihood.
 
     New logits are w ⊙ ln p + b. L-BFGS in float64 on a convex objective, a pass over the logits a step.
-    There are two numbers a class: with few images of a class they follow its noise, and unlike a temperature
-    they change predictions. With fewer than some 20 images a class, prefer `fit_temperature`.
+    There is no optimum, and `reason` says so, where a class has no image or a threshold of its own ln p sets
+    it apart from all others. There are two numbers a class: with few images of a class they follow its noise,
+    and unlike a temperature they change predictions. With fewer than some 20 images a class, prefer
+    `fit_temperature`.
 
     *Source*: Guo et al. 2017, arXiv 1706.04599, section 4.2.
     *Differs*: of ln p = z − logsumexp z instead of z, so that a constant added to a row changes nothing. ln p
@@ -150,6 +152,8 @@ def _fit(kind: type[Kind], source: Predictions, *, strength: float) -> Kind:
     )
     if blank.reason:
         return blank
+    if not strength and (apart := _apart(source)):
+        return replace(blank, reason=apart)
 
     def objective(flat: Floats) -> tuple[float, Floats]:
         weights, bias = flat[:-width].reshape(first.shape), flat[-width:]
@@ -190,6 +194,37 @@ def _absent(source: Predictions) -> str:
     return f"there is no image of the class {source.classes[none[0]]!r}{more}"
 
 
+def _apart(source: Predictions) -> str:
+    """Say which class a threshold of its own ln p sets apart: its factor is then best without end.
+
+    With the threshold t, w_k + s and b_k − s·t make every image's loss smaller the larger s is, though the
+    gradient soon becomes too small to tell.
+    """
+    width = len(source.classes)
+
+    def of_block(block: Block) -> Floats:
+        """Return the least and largest ln p_k of images of class k, then of the others: `[4, class]`."""
+        values = _log_probabilities(log_scores(block.scores, logits=source.kind == "logits"))
+        ends = np.tile([[np.inf], [-np.inf], [np.inf], [-np.inf]], width)
+        own = values[np.arange(len(values)), block.labels]
+        np.minimum.at(ends[0], block.labels, own)
+        np.maximum.at(ends[1], block.labels, own)
+        for place, (function, none) in enumerate(((np.min, np.inf), (np.max, -np.inf)), start=2):
+            values[np.arange(len(values)), block.labels] = none
+            ends[place] = function(values, axis=0, initial=none)
+        return ends
+
+    ends = np.array(list(map_blocks(of_block, source)))
+    low, far_low = ends[:, 0].min(axis=0), ends[:, 2].min(axis=0)
+    high, far_high = ends[:, 1].max(axis=0), ends[:, 3].max(axis=0)
+    alike = (low == high) & (far_low == far_high) & (low == far_low)
+    found = np.flatnonzero(((low >= far_high) | (high <= far_low)) & ~alike)
+    if not found.size:
+        return ""
+    name = source.classes[found[0]]
+    return f"the class {name!r} can be told from all others: the larger its factor, the better, without end"
+
+
 def _odir(weights: Floats, bias: Floats, strength: float) -> tuple[float, Floats, Floats]:
     """Return λ[Σ_{i≠j} w_ij²/(k(k − 1)) + Σ b_j²/k] and its derivatives; nothing for vector scaling."""
     if weights.ndim == 1 or not strength:
@@ -226,6 +261,7 @@ def _scaled(logarithms: Floats, weights: Floats, bias: Floats) -> Floats:
 
 def _log_probabilities(scores: Floats) -> Floats:
     """Return ln p, at least ln 2.2e−16, of logits or log-probabilities, in place."""
-    scores -= scores.max(axis=1, keepdims=True)
+    with np.errstate(over="ignore"):  # a difference beyond the largest float is −∞, and its exponential 0
+        scores -= scores.max(axis=1, keepdims=True)
     scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
     return np.maximum(scores, _LEAST, out=scores)

@@ -24,6 +24,7 @@ __all__ = ["Block", "Rows", "map_blocks", "softmax"]
 _BLOCK_BYTES = 4 * 2**20
 # float16 keeps eleven bits: a row of rounded probabilities still sums to one within this.
 _SUM_TOLERANCE = 1e-2
+_HAIR = 1e-12
 _THREADS = min(4, os.cpu_count() or 1)  # NumPy lets go of the interpreter in each operation on a block
 
 Result = TypeVar("Result")
@@ -51,7 +52,8 @@ class Block(NamedTuple):
     Attributes:
         rows: Where they lie in the predictions.
         finite: `[row]`, which of them are finite throughout.
-        scores: `[finite row, class]`, logits or probabilities as `kind` says, of those alone.
+        scores: `[finite row, class]`, logits or probabilities as `kind` says, of those alone; probabilities
+            sum to 1.
         labels: `[finite row]`.
     """
 
@@ -100,11 +102,12 @@ def _read(source: Rows, rows: slice) -> Block:
     if not finite.all():
         scores = scores[finite]
     if source.kind == "probabilities":
-        _check_probabilities(scores, np.flatnonzero(finite) + rows.start)
+        _normalise(scores, np.flatnonzero(finite) + rows.start)
     return Block(rows, finite, scores, np.asarray(source.labels[rows][finite], dtype=np.int64))
 
 
-def _check_probabilities(scores: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
+def _normalise(scores: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
+    """Divide rounded probabilities by their sum, in place, so that none is above 1."""
     total = scores.sum(axis=1)
     bad = np.flatnonzero((scores.min(axis=1) < 0) | (np.abs(total - 1) > _SUM_TOLERANCE))
     if bad.size:
@@ -113,3 +116,6 @@ def _check_probabilities(scores: NDArray[np.float64], rows: NDArray[np.int64]) -
             f"{total[bad[0]]:.4g} (image {rows[bad[0]]})",
             hint="say kind='logits' where the scores are logits",
         )
+    # Scores that sum to 1 but for a last bit are left as they are, and so are ties between images.
+    scores /= np.where(np.abs(total - 1) > _HAIR, total, 1.0)[:, None]
+    np.minimum(scores, 1.0, out=scores)

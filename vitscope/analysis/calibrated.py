@@ -111,7 +111,8 @@ def calibrate(
     if replicates:
         statistics = weighted_scores(rows) | weighted_calibration_errors(rows, bins=bins)
         draws = bootstrap(statistics, len(rows.scored), replicates=replicates, seed=seed)
-        scores, errors = scores.with_intervals(draws), errors.with_intervals(draws)
+        correct = rows.scored.correct
+        scores, errors = scores.with_intervals(draws, correct), errors.with_intervals(draws, correct)
     return Calibrated(temperature, scores, errors, reliability(rows, bins=bins), smooth_calibration(rows))
 
 

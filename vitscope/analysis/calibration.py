@@ -91,8 +91,8 @@ def reliability(source: Predictions | Outcomes, *, bins: int = 15, seed: int = 0
     ECE = Σ_bins |Σ_{i in bin} (a_i − c_i)| / N with c = max p and a = 1 where the prediction is right.
 
     *Source*: Guo et al. 2017, arXiv 1706.04599; the 15 bins and their right-closed edges are theirs.
-    *Differs*: torchmetrics gives c = 1 its own bin and netcal closes bins on the left; on small samples their
-    numbers can differ from these by a factor of two.
+    *Differs*: torchmetrics and netcal close bins on the left, torchmetrics with one bin more for c = 1; on
+    small samples their numbers can differ from these by a factor of two.
 
     Args:
         source: Predictions, or their outcomes.

@@ -189,11 +189,12 @@ def prediction_sets(predictor: ConformalPredictor, answers: Answers) -> Flags:
 def calibration_rows(labels: NDArray[np.int64], *, fraction: float = 0.5, seed: int = 0) -> Flags:
     """Choose which images calibrate where no other part is at hand; the rest, `~rows`, is to be tested on.
 
-    Every image is as likely to be chosen, and each class has its share to within one image: the images stand
-    by class, in random order within it, and are taken at equal steps from a random start.
+    round(fraction · n) images are drawn without replacement, every such choice as likely as any other: this
+    alone makes both parts exchangeable, which the promised coverage and its range rest on. To draw from each
+    class its share would not: with one image a class, drawn in turns, all easy classes may fall on one side.
 
     Args:
-        labels: `[image]`, the class of each image.
+        labels: `[image]`, the class of each image; only their number matters.
         fraction: The share that calibrates, 0 < fraction < 1.
         seed: The seed.
 
@@ -205,11 +206,9 @@ def calibration_rows(labels: NDArray[np.int64], *, fraction: float = 0.5, seed: 
     """
     if not 0 < fraction < 1:
         raise UsageError(f"expected a fraction between 0 and 1, got {fraction}")
-    rng = np.random.default_rng(seed)
-    order = np.lexsort((rng.random(len(labels)), labels))
-    steps = np.floor(rng.random() + fraction * np.arange(len(labels) + 1))
-    rows = np.empty(len(labels), dtype=np.bool_)
-    rows[order] = np.diff(steps) > 0
+    count = len(labels)
+    rows = np.zeros(count, dtype=np.bool_)
+    rows[np.random.default_rng(seed).permutation(count)[: round(fraction * count)]] = True
     return rows
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vitscope.analysis.bootstrap import REPLICATES, bootstrap
+from vitscope.analysis.bootstrap import REPLICATES, bootstrap, interval
 from vitscope.analysis.corruption_means import mean_error, mean_of, reference_scales, scaled
 from vitscope.analysis.intervals import wilson
 from vitscope.analysis.tables import number, write_table
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CorruptionResult", "corruption"]
 
+_NO_INTERVAL = (float("nan"), float("nan"))
+
 
 @dataclass(frozen=True, eq=False)
 class CorruptionResult:
@@ -48,7 +50,7 @@ class CorruptionResult:
         interval: `[kind, severity, 2]`, Wilson 95 %.
         n_scored: `[kind, severity]`, images with finite logits.
         kind_error: `[kind]`, the mean over severities.
-        kind_interval: `[kind, 2]`, 95 % bootstrap.
+        kind_interval: `[kind, 2]`, 95 % bootstrap; NaN where there is none, see `bootstrap.interval`.
         corruption_error: The mean of `kind_error` over those of the fifteen kinds that were measured; NaN
             where none was.
         corruption_error_interval: 95 % bootstrap: the same images are drawn for all kinds and severities.
@@ -185,10 +187,10 @@ def corruption(
         scales = reference_scales(reference, kinds, severities)
         statistics["mce"] = mean_of([scaled(statistics[kind], scales[kind]) for kind in MAIN])
     drawn = bootstrap(statistics, len(clean.labels), replicates=replicates, seed=seed)
-    bounds = {name: _percentiles(draws) for name, draws in drawn.items()}
     once = np.ones(len(clean.labels))
     values = {name: statistic(once) for name, statistic in statistics.items()}
-    scored, error, interval = _errors(verdicts)
+    bounds = {name: interval(draws, values[name]) or _NO_INTERVAL for name, draws in drawn.items()}
+    scored, error, error_interval = _errors(verdicts)
     _, plain, (low, high) = _errors(_verdicts(clean, clean, ("none", 0)))
     return CorruptionResult(
         kinds=kinds,
@@ -198,7 +200,7 @@ def corruption(
         clean_error=float(plain),
         clean_interval=(float(low), float(high)),
         error=error,
-        interval=interval,
+        interval=error_interval,
         n_scored=scored,
         kind_error=np.array([values[kind] for kind in kinds]),
         kind_interval=np.array([bounds[kind] for kind in kinds]),
@@ -252,10 +254,3 @@ def _grid(cells: Mapping[Cell, object]) -> tuple[tuple[str, ...], tuple[int, ...
         what = f"{missing[0][0]} {missing[0][1]} is missing" if missing else "there is none"
         raise UsageError(f"expected every kind of corruption at every severity, but {what}")
     return kinds, severities
-
-
-def _percentiles(draws: Floats) -> Interval:
-    if not np.isfinite(draws).all():
-        return float("nan"), float("nan")
-    low, high = np.quantile(draws, [0.025, 0.975]).tolist()
-    return low, high

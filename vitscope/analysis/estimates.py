@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vitscope.analysis.bootstrap import bootstrap, interval
+from vitscope.analysis.accuracy import class_accuracy, weighted_balanced_accuracy
+from vitscope.analysis.bootstrap import bootstrap, enough, interval
 from vitscope.analysis.intervals import wilson
 from vitscope.analysis.miscalibration import weighted_calibration_errors
 from vitscope.analysis.scores import weighted_scores
@@ -27,7 +28,8 @@ __all__ = ["METRICS", "Estimates", "estimate"]
 METRICS = ("accuracy", "top5", "balanced_accuracy", "nll", "brier", "ece")
 """What models are compared by; the calibration error has 15 bins of equal width."""
 
-_ACCURACY, _ECE = METRICS.index("accuracy"), METRICS.index("ece")
+_ACCURACY, _TOP5, _BALANCED, _NLL, _BRIER, _ECE = range(len(METRICS))
+_OF_BOTH = [_NLL, _BRIER, _ECE]  # numbers that take enough right and wrong predictions to draw from
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,14 +39,17 @@ class Estimates:
     Attributes:
         values: `[model, metric]`, in the order of `METRICS`; infinite where a model gives a true class
             probability 0.
-        intervals: `[model, metric, 2]`, 95 %: Wilson's of the accuracy, else the bootstrap's; NaN where a
-            value is not finite.
+        intervals: `[model, metric, 2]`, 95 %: of the accuracies as `accuracy` and `class_accuracy` have them,
+            else the bootstrap's; NaN where a value is not finite, and where there is none: see
+            `vitscope.analysis.bootstrap.interval` and `enough`.
         draws: `[model, metric, replicate]`; all models and metrics of a replicate see the same images.
+        enough: `[model]`, whether it is right, and wrong, often enough for intervals of its probabilities.
     """
 
     values: Floats
     intervals: Floats
     draws: Floats
+    enough: NDArray[np.bool_]
 
     def difference(self, model: int, reference: int) -> tuple[Floats, Floats]:
         """Return model − reference, `[metric]`, and its paired bootstrap 95 % interval, `[metric, 2]`.
@@ -53,14 +58,17 @@ class Estimates:
         as much (see `vitscope.analysis.bootstrap.interval`, method `squared`): each model's are first turned
         into √max(0, 2θ̂² − θ*²). Simulated for two models that share images, both well calibrated or wrong by
         up to 0.12, with 500 and 4,000 images, this interval covers the true difference in 87 to 99 % of the
-        cases, the plain percentiles in 29 to 100 %.
+        cases, the plain percentiles in 29 to 100 %. NaN where the draws do not vary, and, of the numbers made
+        from probabilities, where a model has too few right or wrong predictions (`enough`).
         """
         with np.errstate(invalid="ignore"):
             values = self.values[model] - self.values[reference]
             draws = self._centred(model) - self._centred(reference)
         values = np.where(np.isfinite(values), values, np.nan)
-        bounds = [interval(row, float(value)) for row, value in zip(draws, values, strict=True)]
-        return values, _array(bounds)
+        bounds = _array([interval(row, float(value)) for row, value in zip(draws, values, strict=True)])
+        if not self.enough[[model, reference]].all():
+            bounds[_OF_BOTH] = np.nan
+        return values, bounds
 
     def _centred(self, model: int) -> Floats:
         draws: Floats = self.draws[model].copy()
@@ -93,7 +101,12 @@ def estimate(models: Sequence[Outcomes], *, replicates: int, seed: int) -> Estim
     ]
     intervals = _array(bounds).reshape(*shape, 2)
     intervals[:, _ACCURACY] = [wilson(np.count_nonzero(rows.correct), count) for rows in models]
-    return Estimates(values, intervals, draws)
+    intervals[:, _TOP5] = [wilson(np.count_nonzero(rows.rank < 5), count) for rows in models]
+    intervals[:, _BALANCED] = [class_accuracy(rows).balanced_interval for rows in models]
+    varied = np.array([enough(rows.correct) for rows in models])
+    for column in _OF_BOTH:
+        intervals[~varied, column] = np.nan
+    return Estimates(values, intervals, draws, varied)
 
 
 def _statistics(rows: Outcomes) -> dict[str, Statistic]:
@@ -102,7 +115,7 @@ def _statistics(rows: Outcomes) -> dict[str, Statistic]:
     return {
         "accuracy": _mean(rows.correct),
         "top5": _mean(rows.rank < 5),
-        "balanced_accuracy": _balanced(rows),
+        "balanced_accuracy": weighted_balanced_accuracy(rows),
         "nll": scores["nll"],
         "brier": scores["brier"],
         "ece": weighted_calibration_errors(rows)["ece"],
@@ -113,19 +126,6 @@ def _mean(hits: NDArray[np.bool_]) -> Statistic:
     values = hits.astype(np.float64)
     # Sums of whole numbers are exact: models with as many hits have the same mean, whichever they are.
     return lambda weights: float(weights @ values) / len(values)
-
-
-def _balanced(rows: Outcomes) -> Statistic:
-    """Return the mean over classes; a class without images in a draw is left out of that draw."""
-    width = len(rows.classes)
-    right = rows.correct.astype(np.float64)
-
-    def statistic(weights: Floats) -> float:
-        count = np.bincount(rows.labels, weights=weights, minlength=width)
-        hits = np.bincount(rows.labels, weights=weights * right, minlength=width)
-        return float(np.mean(hits[count > 0] / count[count > 0]))
-
-    return statistic
 
 
 def _array(bounds: Sequence[tuple[float, float] | None]) -> Floats:

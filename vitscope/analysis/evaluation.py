@@ -7,13 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vitscope.analysis.accuracy import (
-    Accuracy,
-    ClassAccuracy,
-    class_accuracy,
-    weighted_balanced_accuracy,
-)
-from vitscope.analysis.bootstrap import REPLICATES, bootstrap, interval
+from vitscope.analysis.accuracy import Accuracy, ClassAccuracy, class_accuracy
+from vitscope.analysis.bootstrap import REPLICATES, bootstrap
 from vitscope.analysis.calibration import Reliability, reliability
 from vitscope.analysis.confidence import ConfidenceHistogram, confidence_histogram
 from vitscope.analysis.confusion import Confusion, confusion
@@ -54,7 +49,6 @@ class Evaluation:
     Attributes:
         outcomes: One row an image, for the drawing of samples.
         per_class: Accuracy of every class.
-        balanced_interval: Of the balanced accuracy, bootstrap 95 %; None where none was asked for.
         confusion: The confusion matrix and its pairs.
         scores: Negative log-likelihood and Brier score.
         decomposition: The parts of the top label's Brier score.
@@ -73,7 +67,6 @@ class Evaluation:
 
     outcomes: Outcomes
     per_class: ClassAccuracy
-    balanced_interval: tuple[float, float] | None
     confusion: Confusion
     scores: ProperScores
     decomposition: BrierDecomposition
@@ -114,7 +107,7 @@ class Evaluation:
         return {
             **self.accuracy.metrics(),
             "balanced_accuracy": self.per_class.balanced,
-            "balanced_accuracy_interval": list(self.balanced_interval) if self.balanced_interval else None,
+            "balanced_accuracy_interval": list(self.per_class.balanced_interval),
             **self.scores.metrics(),
             **self.decomposition.metrics(),
             **self.errors.metrics(),
@@ -159,7 +152,7 @@ def evaluate(
         source: Predictions, or their outcomes, made with as many bins.
         bins: The number of bins of the calibration errors and of the reliability diagram.
         replicates: How often the bootstrap draws images anew, the same for all numbers; 0 for no intervals
-            but Wilson's.
+            but those made of Wilson's.
         seed: The bootstrap's seed.
         superclasses: Groups of the classes.
 
@@ -172,7 +165,6 @@ def evaluate(
     made = Evaluation(
         outcomes=rows,
         per_class=class_accuracy(rows),
-        balanced_interval=None,
         confusion=confusion(rows),
         scores=proper_scores(rows, replicates=0),
         decomposition=brier_decomposition(rows, bins=bins),
@@ -203,7 +195,6 @@ def _with_intervals(made: Evaluation, *, replicates: int, seed: int) -> Evaluati
     """Return the same with intervals, of one bootstrap whose draws all numbers share."""
     scored = made.outcomes.scored
     statistics = {
-        "balanced_accuracy": weighted_balanced_accuracy(scored),
         **weighted_scores(scored),
         **weighted_calibration_errors(scored, bins=made.errors.bins),
         **weighted_areas(scored),
@@ -211,11 +202,9 @@ def _with_intervals(made: Evaluation, *, replicates: int, seed: int) -> Evaluati
     for name in _NOT_DRAWN:
         del statistics[name]
     draws = bootstrap(statistics, len(scored), replicates=replicates, seed=seed)
-    balanced = interval(draws["balanced_accuracy"], made.per_class.balanced, low=0, high=1)
     return replace(
         made,
-        balanced_interval=balanced,
-        scores=made.scores.with_intervals(draws),
-        errors=made.errors.with_intervals(draws),
+        scores=made.scores.with_intervals(draws, scored.correct),
+        errors=made.errors.with_intervals(draws, scored.correct),
         selective=made.selective.with_intervals(draws),
     )

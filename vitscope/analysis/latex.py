@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -32,15 +33,26 @@ _ESCAPES = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
-    '"': r"\textquotedbl{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    # \textquotedbl is not in OT1, the encoding that LaTeX begins with.
+    '"': r"\char34{}",
     "∞": r"$\infty$",
 }
+# Two of these would join to a dash or a quotation mark. LuaLaTeX joins them across braces, but not across \/.
+_LIGATURE = re.compile(r"([-,'])(?=\1)")
+_SPACES = ("Cc", "Cs", "Zl", "Zp", "Zs")
 
 
 def escape(text: str) -> str:
-    """Return text that LaTeX sets as it stands: specials escaped, control characters as spaces."""
-    shown = (" " if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") else each for each in text)
-    return "".join(_ESCAPES.get(each, each) for each in shown)
+    """Return text that LaTeX sets as it stands: specials escaped, ligatures of signs undone.
+
+    Letters with accents are composed, control characters and all spaces become a space, and invisible marks,
+    such as those that turn the direction of writing, vanish.
+    """
+    kinds = ((each, unicodedata.category(each)) for each in unicodedata.normalize("NFC", text))
+    shown = "".join(" " if kind in _SPACES else each for each, kind in kinds if kind != "Cf")
+    return _LIGATURE.sub(r"\1\\/", "".join(_ESCAPES.get(each, each) for each in shown))
 
 
 def tabular(
@@ -66,24 +78,30 @@ def tabular(
     plan = _plan(columns)
     head = [_heading(columns[place], columns[place] in percent, low is not None) for place, low, _ in plan]
     body = [
-        " & ".join(_cell(columns[place], row, place, low, high, percent) for place, low, high in plan)
+        [_cell(columns[place], row, place, low, high, percent) for place, low, high in plan]
         for row in shown[:_ROWS]
     ]
     texts = [any(isinstance(row[place], str) for row in shown) for place, _, _ in plan]
     alignment = "".join("l" if text else "r" for text in texts)
     cut = f"% The first {_ROWS} rows; all are in {escape(source)}." if len(shown) > _ROWS else ""
     lines = [
-        r"% Needs \usepackage{booktabs}.",
+        r"% Needs \usepackage{booktabs}; other scripts than Latin, and emoji, need LuaLaTeX or XeLaTeX.",
         cut,
         rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
-        " & ".join(head) + r" \\",
+        _line(head),
         r"\midrule",
-        *(row + r" \\" for row in body),
+        *map(_line, body),
         r"\bottomrule",
         r"\end{tabular}",
     ]
     return "\n".join(line for line in lines if line) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    """Return a row; at its start `[` or `*` would be an argument of the line end or rule before it."""
+    text = " & ".join(cells)
+    return ("{}" if text.lstrip().startswith(("[", "*")) else "") + text + r" \\"
 
 
 def _plan(columns: Sequence[str]) -> list[tuple[int, int | None, int | None]]:
@@ -121,7 +139,7 @@ def _cell(
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "--"
     if isinstance(value, int | np.integer):
-        return f"{value:,}".replace(",", "{,}")
+        return f"{value:,}".replace(",", "{,}").replace("-", "$-$")
     if name == "p" or name.startswith("p_"):
         return escape(rounded_p(value))
     scale = 100 if name in percent else 1

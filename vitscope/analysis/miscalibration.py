@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vitscope.analysis.binsums import BinSums
-from vitscope.analysis.bootstrap import REPLICATES, bootstrap, interval
+from vitscope.analysis.bootstrap import REPLICATES, bootstrap, enough, interval
 from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.analysis.smoothing import weighted_smooth_ece
-from vitscope.errors import UsageError
 from vitscope.paths import write_json
 
 if TYPE_CHECKING:
@@ -95,8 +94,17 @@ class CalibrationErrors:
             "smooth_ece_sigma": self.smooth_ece,
         }
 
-    def with_intervals(self, draws: Mapping[str, Floats]) -> CalibrationErrors:
-        """Return the same numbers with the intervals of these draws of `weighted_calibration_errors`."""
+    def with_intervals(self, draws: Mapping[str, Floats], correct: NDArray[np.bool_]) -> CalibrationErrors:
+        """Return the same numbers with the intervals of these draws of `weighted_calibration_errors`.
+
+        There are none where too few predictions are right, or wrong: `vitscope.analysis.bootstrap.enough`.
+
+        Args:
+            draws: `[replicate]` by name.
+            correct: `[image]`, where the predictions are right.
+        """
+        if not enough(correct):
+            return self
         made = {
             name: interval(draws[drawn], getattr(self, drawn), method="squared", low=0, high=1)
             for name, drawn in _DRAWN.items()
@@ -129,7 +137,7 @@ def calibration_errors(
       2019, arXiv 1909.10155). A bin of one image counts 0, as in their package, and so does a negative sum.
     - Smooth: see `smooth_calibration`.
 
-    *Differs*: torchmetrics gives c = 1 a bin of its own, netcal closes bins on the left.
+    *Differs*: torchmetrics and netcal close bins on the left, torchmetrics with one bin more for c = 1.
 
     Args:
         source: Predictions, or their outcomes, made with as many bins.
@@ -143,11 +151,6 @@ def calibration_errors(
         NotFiniteError: No image has finite logits.
     """
     rows = outcomes(source, bins=bins)
-    if rows.class_bins.bins != bins:
-        raise UsageError(
-            f"expected outcomes made with {bins} bins, got some with {rows.class_bins.bins}",
-            hint=f"make them with outcomes(predictions, bins={bins})",
-        )
     scored = rows.scored
     statistics = weighted_calibration_errors(scored, bins=bins)
     weights = np.ones(len(scored))
@@ -168,7 +171,8 @@ def calibration_errors(
     if not replicates:
         return errors
     chosen = {name: statistics[name] for name in _DRAWN.values()}
-    return errors.with_intervals(bootstrap(chosen, len(scored), replicates=replicates, seed=seed))
+    draws = bootstrap(chosen, len(scored), replicates=replicates, seed=seed)
+    return errors.with_intervals(draws, scored.correct)
 
 
 def weighted_calibration_errors(source: Predictions | Outcomes, *, bins: int = 15) -> dict[str, Statistic]:
@@ -177,7 +181,7 @@ def weighted_calibration_errors(source: Predictions | Outcomes, *, bins: int = 1
     Raises:
         UsageError: There is less than one bin.
     """
-    scored = outcomes(source, bins=bins).scored
+    scored = outcomes(source).scored
     sums = BinSums(scored, bins=bins)
 
     def ece(weights: Floats) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from vitscope.analysis.blocks import Block, map_blocks
 from vitscope.analysis.classbins import ClassBins, bin_classes
-from vitscope.errors import InputError, NotFiniteError
+from vitscope.errors import InputError, NotFiniteError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcomes", "outcomes"]
 
+_BINS = 15
 _TOP = 5
 _LEAST = -800.0  # its exponential is 0 in float64
 
@@ -31,8 +32,8 @@ class Outcomes:
     """One value an image of everything that the metrics are made from.
 
     z are the image's logits, p their softmax in float64, and y its label; where probabilities were given, p
-    are those and z = ln p. A row that is not finite throughout has `finite` False, `predicted`, `rank` and
-    `top` −1, and NaN elsewhere.
+    are those, divided by their sum where rounding made it another than 1, and z = ln p. A row that is not
+    finite throughout has `finite` False, `predicted`, `rank` and `top` −1, and NaN elsewhere.
 
     Attributes:
         classes: The class names.
@@ -43,7 +44,8 @@ class Outcomes:
         top: `[image, min(5, classes)]`, the classes of the largest scores, in that order.
         confidence: `[image]`, max p, in 0 … 1.
         truth: `[image]`, p_y, in 0 … 1.
-        log_truth: `[image]`, ln p_y = z_y − logsumexp z, at most 0; −inf where a probability of 0 was given.
+        log_truth: `[image]`, ln p_y = z_y − logsumexp z, at most 0; −inf where a probability of 0 was given,
+            or where z_y is further from the largest than a float holds.
         square_sum: `[image]`, Σ p², in 1/classes … 1.
         entropy: `[image]`, −Σ p ln p in nats, in 0 … ln classes.
         maximum: `[image]`, max z.
@@ -107,7 +109,7 @@ _WHOLE = ("predicted", "rank")
 _REAL = tuple(name for name in _COLUMNS if name not in (*_WHOLE, "labels", "top", "finite"))
 
 
-def outcomes(source: Predictions | Outcomes, *, bins: int = 15) -> Outcomes:
+def outcomes(source: Predictions | Outcomes, *, bins: int | None = None) -> Outcomes:
     """Reduce predictions to one row of plain columns an image, reading the logits once in blocks of rows.
 
     Memory is bounded: a few float64 blocks of 4 MiB and some 150 bytes an image, whatever the number of
@@ -115,14 +117,20 @@ def outcomes(source: Predictions | Outcomes, *, bins: int = 15) -> Outcomes:
 
     Args:
         source: Predictions, or outcomes, which are returned as they are.
-        bins: The number of bins of `class_bins`.
+        bins: The number of bins of `class_bins`; without it 15, or those that outcomes were made with.
 
     Raises:
         InputError: `kind` is `probabilities` and a row is negative or does not sum to 1.
         UsageError: There is less than one bin, or outcomes are given that were made with other bins.
     """
     if isinstance(source, Outcomes):
+        if bins not in (None, source.class_bins.bins):
+            raise UsageError(
+                f"expected outcomes made with {bins} bins, got some with {source.class_bins.bins}",
+                hint=f"make them with outcomes(predictions, bins={bins})",
+            )
         return source
+    bins = _BINS if bins is None else bins
     width = len(source.classes)
     columns = _empty_columns(len(source), width, source.labels)
     gathered = ClassBins.empty(width, bins)
@@ -215,7 +223,7 @@ def _margin(peaks: Floats) -> Floats:
 def _rank(scores: Floats, labels: Integers, top: NDArray[np.int32]) -> Integers:
     """Return how many classes come before the label: its place among the top, else by counting."""
     found = top == labels[:, None]
-    rank = found.argmax(axis=1)
+    rank: Integers = found.argmax(axis=1)
     rest = np.flatnonzero(~found.any(axis=1))
     rank[rest] = _count_ahead(scores[rest], labels[rest])
     return rank

@@ -19,12 +19,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Certainty", "RiskLayout", "Ties", "certainties"]
 
+_ROUNDING = 1e-12
+
 Certainty = Literal["confidence", "margin", "entropy", "maximum"]
 """What images are ranked by: max p; the two largest logits' difference; less entropy; max z."""
 
 
 def certainties(scored: Outcomes, by: Certainty) -> Floats:
     """Return the column to rank by, higher where the model is surer: `[image]`.
+
+    Certainties that differ by no more than rounding have one value, the least of them, so that they are tied:
+    a sum of the same numbers in another order may differ in its last digits. These are values within a
+    relative 1e-12 of the least, and entropies also within 1e-12 nats, as a small one is the difference of
+    larger numbers. Where values lie so densely that each is within that of the next, a new group begins at
+    the first that is not within it of the least of its own.
 
     Raises:
         UsageError: `by` is no such column.
@@ -37,7 +45,7 @@ def certainties(scored: Outcomes, by: Certainty) -> Floats:
     }
     if by not in columns:
         raise UsageError(f"expected by one of {', '.join(columns)}, got {by!r}")
-    return columns[by]
+    return _tied(columns[by], unit=1.0 if by == "entropy" else 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,3 +144,22 @@ class RiskLayout:
         count = self.harmonic.size - 1
         right = count - round(errors)
         return float(errors - right * (self.harmonic[-1] - self.harmonic[right])) / count
+
+
+def _tied(certainty: Floats, *, unit: float) -> Floats:
+    """Return the certainties with each group of those that rounding tells apart at its least value."""
+    values, place = np.unique(certainty, return_inverse=True)
+    size = np.maximum(np.abs(values), unit)
+    # The smaller size of two neighbours: an infinite margin is not near a finite one.
+    begins = np.append(True, np.diff(values) > _ROUNDING * np.minimum(size[1:], size[:-1]))
+    first = np.flatnonzero(begins)
+    stop = np.append(first[1:], values.size)
+    broad = values[stop - 1] > values[first] + _ROUNDING * size[first]
+    for start, end in zip(first[broad].tolist(), stop[broad].tolist(), strict=True):
+        at = start
+        while at < end:
+            begins[at] = True
+            limit = values[at] + _ROUNDING * size[at]
+            at += int(np.searchsorted(values[at:end], limit, side="right"))
+    least = values[begins]
+    return np.asarray(least[np.cumsum(begins) - 1][place], dtype=np.float64)

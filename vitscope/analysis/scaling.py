@@ -28,6 +28,7 @@ __all__ = ["Outlook", "Scaling", "log_scores", "outlook"]
 
 FORMAT = "vitscope.scaling"
 VERSION = 1
+_SHRINK = 2.0**-30  # keeps sums of the largest floats finite
 _LEAST = -1e30  # stands for ln 0: its exponential is 0 at any temperature, and float32 can hold it
 
 
@@ -206,11 +207,13 @@ class Outlook:
         n: Images with finite scores.
         impossible: Those of them whose true class has the probability 0.
         reason: Why there is no finite optimum; empty where nothing speaks against one.
+        spread: The mean over images of the largest less the least possible score.
     """
 
     n: int
     impossible: int
     reason: str
+    spread: float
 
 
 def outlook(source: Predictions, *, signed: bool = False) -> Outlook:
@@ -231,24 +234,31 @@ def outlook(source: Predictions, *, signed: bool = False) -> Outlook:
     if not len(source):
         raise InputError("expected predictions of at least one image, got none")
     sums = sum(map_blocks(lambda block: _limits(block, logits=source.kind == "logits"), source))
-    count, impossible, spread, ahead, behind = np.asarray(sums, dtype=np.float64).tolist()
+    count, impossible, ruled_out, spread, ahead, behind = np.asarray(sums, dtype=np.float64).tolist()
     if not count:
         raise NotFiniteError(f"none of the {len(source)} images has finite logits")
     reason = ""
     if impossible:
         reason = f"the true class of {int(impossible)} images has the probability 0, which no scaling mends"
-    elif not spread:
+    elif not spread and not ruled_out:
         reason = "every image's scores are all equal: no scaling changes them"
     elif not ahead:
         reason = "all predictions are right: the sharper the probabilities, the better, without end"
     elif behind >= -1e-12 * spread and not signed:
         reason = "the true classes score no better than chance: the flatter the probabilities, the better"
-    return Outlook(int(count), int(impossible), reason)
+    return Outlook(int(count), int(impossible), reason, spread / count / _SHRINK)
 
 
 def _limits(block: Block, *, logits: bool) -> Floats:
-    """Return sums over images: one, impossible, max − min, max − z_y and mean − z_y, of possible classes."""
+    """Return sums over images: one, impossible, ruled out, max − min, max − z_y and mean − z_y.
+
+    The last three are of possible classes, and 2⁻³⁰ times as large, so that no sum of logits overflows;
+    images are ruled out a class where its probability is 0.
+    """
     scores, index = log_scores(block.scores, logits=logits), np.arange(len(block.scores))
+    closed = np.zeros(len(scores), dtype=np.bool_)
+    if logits:
+        scores *= _SHRINK
     own, top = scores[index, block.labels], scores.max(axis=1)
     if logits:
         least, some = scores.min(axis=1), np.ones(len(scores), dtype=np.bool_)
@@ -256,7 +266,11 @@ def _limits(block: Block, *, logits: bool) -> Floats:
         mean = top + scores.mean(axis=1)
     else:
         possible = scores > _LEAST
+        closed = np.asarray((~possible).any(axis=1))
+        scores *= _SHRINK
+        own, top = own * _SHRINK, top * _SHRINK
         least, some = np.where(possible, scores, np.inf).min(axis=1), possible[index, block.labels]
         mean = top + np.where(possible, scores - top[:, None], 0).sum(axis=1) / possible.sum(axis=1)
     terms = (top - least, (top - own) * some, (mean - own) * some)
-    return np.array([len(scores), np.count_nonzero(~some), *(term.sum() for term in terms)])
+    counts = (len(scores), np.count_nonzero(~some), np.count_nonzero(closed))
+    return np.array([*counts, *(term.sum() for term in terms)])

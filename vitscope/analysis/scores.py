@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vitscope.analysis.bootstrap import REPLICATES, bootstrap, interval
+from vitscope.analysis.bootstrap import REPLICATES, bootstrap, enough, interval
 from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.analysis.tables import number
 from vitscope.paths import write_json
@@ -34,9 +34,11 @@ class ProperScores:
         n: How many images were scored.
         nll: Mean negative log-likelihood in nats, at least 0; infinite where a true class has probability 0.
         brier: Mean Brier score over all classes, in 0 … 2.
-        n_zero_truth: How many images have probability 0 for their true class, which only probabilities can.
-        nll_interval: 95 % interval; None where it was not asked for, or where `nll` is infinite.
-        brier_interval: 95 % interval; None where it was not asked for.
+        n_zero_truth: How many images have probability 0 for their true class, which only probabilities
+            can, or logits further apart than a float holds.
+        nll_interval: 95 % interval; None where it was not asked for, where `nll` is infinite, and where fewer
+            than five predictions are right, or wrong.
+        brier_interval: 95 % interval; None where it was not asked for, or where fewer than five are.
     """
 
     n: int
@@ -59,8 +61,17 @@ class ProperScores:
             "n_zero_truth": self.n_zero_truth,
         }
 
-    def with_intervals(self, draws: Mapping[str, Floats]) -> ProperScores:
-        """Return the same numbers with the percentile intervals of these draws of `weighted_scores`."""
+    def with_intervals(self, draws: Mapping[str, Floats], correct: NDArray[np.bool_]) -> ProperScores:
+        """Return the same numbers with the percentile intervals of these draws of `weighted_scores`.
+
+        There are none where too few predictions are right, or wrong: `vitscope.analysis.bootstrap.enough`.
+
+        Args:
+            draws: `[replicate]` by name.
+            correct: `[image]`, where the predictions are right.
+        """
+        if not enough(correct):
+            return self
         return replace(
             self,
             nll_interval=interval(draws["nll"], self.nll, low=0),
@@ -95,14 +106,14 @@ def proper_scores(
     scored = outcomes(source).scored
     scores = ProperScores(
         n=len(scored),
-        nll=abs(float(np.mean(scored.log_truth))),
+        nll=float(np.mean(-scored.log_truth)) + 0.0,
         brier=float(np.mean(_brier(scored))),
         n_zero_truth=int(np.count_nonzero(np.isneginf(scored.log_truth))),
     )
     if not replicates:
         return scores
     draws = bootstrap(weighted_scores(scored), len(scored), replicates=replicates, seed=seed)
-    return scores.with_intervals(draws)
+    return scores.with_intervals(draws, scored.correct)
 
 
 def weighted_scores(source: Predictions | Outcomes) -> dict[str, Statistic]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vitscope.analysis.bootstrap import REPLICATES, Statistic, bootstrap, interval
+from vitscope.analysis.bootstrap import REPLICATES, Statistic, bootstrap
 from vitscope.analysis.intervals import wilson
 from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.analysis.ranking import Certainty, RiskLayout, Ties, certainties
@@ -36,6 +36,7 @@ __all__ = [
 COVERAGES = (80, 90, 95)  # per cent, at which the risk is told
 RISKS = (1, 5)  # per cent, at which the coverage is told
 _POINTS = 1000
+_STILL = 1e-14  # the spread of draws, below which it is rounding
 _HAIR = 1e-9  # 0.8 × 5 is a hair above 4 in binary, and 0.05 × 20 a hair off 1
 
 
@@ -49,15 +50,15 @@ class RiskCoverage:
         errors: How many of them are predicted wrong.
         aurc: The area under the curve, in 0 … 1; less is better.
         optimal: The area if every wrong image ranked below every right one.
-        aurc_interval: Bootstrap 95 %; None where none was asked for, or all or none are wrong: drawing those
-            anew varies nothing.
-        excess_interval: Bootstrap 95 % of `excess`; None in the same cases.
+        aurc_interval: 95 %, see `with_intervals`; None where none was asked for, or fewer than two images are
+            right or wrong: one says nothing of how much it varies.
+        excess_interval: The same of `excess`; None in the same cases, and where the ranking is perfect.
         error_auroc: How well the ranking tells right predictions (positive) from wrong ones.
         covered: `[point]`, how many of the surest images are kept, 1 … n; not every number where n is large.
         risk: `[point]`, their error rate, its expected value where the cut goes through ties.
         interval: `[point, 2]`, the risk's Wilson 95 %, each point by itself.
         optimal_risk: `[point]`, the risk if every wrong image ranked below every right one.
-        threshold: `[point]`, the certainty of the last image kept.
+        threshold: `[point]`, the certainty of the last image kept: the least of those tied.
         risks: `(risk, low, high)` at 80, 90 and 95 % coverage, by the coverage in per cent.
         coverages: The coverage at 1 and 5 % risk, by the risk in per cent.
     """
@@ -103,19 +104,34 @@ class RiskCoverage:
         return told | {f"coverage_at_{risk}_risk": share for risk, share in self.coverages.items()}
 
     def with_intervals(self, draws: Mapping[str, Floats]) -> RiskCoverage:
-        """Return the same with the percentile intervals of these draws of `weighted_areas`.
+        """Return the same with the 95 % intervals that these draws of `weighted_areas` give.
 
-        Where all predictions are right, or all wrong, every draw is the same, and there is no interval.
-        Simulated with 200, 500 and 5000 images of a calibrated model, such intervals held the true AURC in
-        95, 94 and 95 % of samples, and the true excess in 94, 92 and 97 %.
+        An area is treated as a share of n* = θ(1 − θ) / v images, v the variance of the draws, and has the
+        Clopper-Pearson interval of k = θ n* among n*: `Beta`'s 2.5 % point of (k, n* − k + 1), and its
+        97.5 % point of (k + 1, n* − k). With fewer than two right or wrong images there is none.
+
+        Simulated with six models, four with an error of 5 %, one of 2 % and one of 21 %, 1000
+        samples of 300 draws each, these intervals and the percentiles of the same draws held the true value
+        in this share of the samples that have one, the least and the most of the six:
+
+        ======  ============  ============  ============  ============
+        images  AURC          percentile    excess        percentile
+        ======  ============  ============  ============  ============
+        100     0.91 … 0.99   0.85 … 0.96   0.89 … 0.94   0.82 … 0.90
+        200     0.92 … 0.97   0.87 … 0.95   0.90 … 0.97   0.82 … 0.93
+        500     0.93 … 0.97   0.88 … 0.94   0.91 … 0.96   0.87 … 0.94
+        ======  ============  ============  ============  ============
+
+        *Source*: Korn and Graubard 1998, "Confidence intervals for proportions with small expected number of
+        positive counts estimated from survey data", for shares of weighted images.
         """
-        if not 0 < self.errors < self.n:
+        if not 2 <= self.errors <= self.n - 2:
             return self
         excess = np.maximum(draws["aurc"] - draws["aurc_optimal"], 0.0)
         return replace(
             self,
-            aurc_interval=interval(draws["aurc"], self.aurc, low=0, high=1),
-            excess_interval=interval(excess, self.excess, low=0, high=1),
+            aurc_interval=_effective_share(self.aurc, draws["aurc"]),
+            excess_interval=_effective_share(self.excess, excess),
         )
 
     def save(self, folder: Path | str) -> Path:
@@ -246,6 +262,19 @@ def _excess(layout: RiskLayout) -> Statistic:
         return max(0.0, area - layout.optimum(errors))
 
     return excess
+
+
+def _effective_share(estimate: float, draws: Floats) -> tuple[float, float] | None:
+    """Return the interval of `RiskCoverage.with_intervals`; None where only rounding varies."""
+    from scipy.special import betaincinv
+
+    variance = float(np.var(draws))
+    if variance < _STILL**2 or not 0 < estimate < 1:
+        return None
+    images = estimate * (1 - estimate) / variance
+    share = estimate * images
+    low = betaincinv(share, images - share + 1, 0.025)
+    return float(low), float(betaincinv(share + 1, images - share, 0.975))
 
 
 def _risk_at(ties: Ties, coverage: int) -> tuple[float, float, float]:

@@ -81,10 +81,12 @@ def smooth_calibration(source: Predictions | Outcomes) -> SmoothCalibration:
     |a_i − c_i|, plus some 10⁻⁶ from the grid of the integral.
 
     *Source*: Błasiok and Nakkiran 2023, arXiv 2309.12236.
-    *Differs*: their package relplot halves the mass at exactly 0 and 1 and searches σ* to within 10⁻³; here
-    the mass is conserved, so that a constant forecast scores |c − mean a| exactly, and σ* is found to 10⁻⁷
-    of itself. Their curve is Σ K a_i / Σ K, which a wide kernel bends away from the diagonal, even of a
-    calibrated model, wherever the density of the confidences is steep.
+    *Differs*: their package relplot gives images of confidence exactly 0 or 1 half the weight of the others
+    and divides by the sum of these weights: a constant forecast is right, but of 500 images at c = 1, 70 %
+    right, and 500 at 0.6, 60 % right, it makes 0.1013, and 0.1505 with c = 0.999; here every image counts
+    alike, 0.1500. It searches σ* to within 10⁻³; here it is found to 10⁻⁷ of itself. Their curve
+    is Σ K a_i / Σ K, which a wide kernel bends away from the diagonal, even of a calibrated model, wherever
+    the density of the confidences is steep.
 
     Raises:
         InputError: There are no images.

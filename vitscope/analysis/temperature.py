@@ -26,6 +26,8 @@ _STEPS = 100
 _FEW = 20_000  # images that a first guess is made from, where there are many more
 _FARTHEST = 2.0  # of ln β in one step
 _LOWEST = -1e150  # its square is finite
+_ORDINARY, _LARGEST = 64, 1020  # exponents of two
+_NORMAL = (float(np.finfo(np.float64).tiny), float(np.finfo(np.float64).max))
 _Z = 1.959963984540054
 
 
@@ -80,8 +82,7 @@ def fit_temperature(source: Predictions) -> Temperature:
 
     Newton's method on ln β, β = 1/T, in float64, kept between the bounds that the gradient's sign has shown;
     at the end |∂ mean NLL/∂ ln β| < 1e−8. A pass over the logits a step, in blocks, so that memory is
-    bounded. T(s·z) = s·T(z). Of very many images, it begins at the
-    optimum of a few.
+    bounded. T(s·z) = s·T(z). Of very many images, it begins at the optimum of a few.
 
     There is no number, and `reason` says why, where all predictions are right (T → 0), where the true classes
     score no better than chance (T → ∞), where each image's scores are all equal (any T), and where a true
@@ -102,7 +103,8 @@ def fit_temperature(source: Predictions) -> Temperature:
         NotFiniteError: No image has finite logits.
     """
     view = outlook(source)
-    at = _moments(source, 1.0)
+    unit = _unit(view.spread)
+    at = _moments(source, 1 / unit, unit)
     blank = Temperature(
         n=view.n,
         nll_before=np.inf if view.impossible else at.nll / view.n,
@@ -120,8 +122,18 @@ def fit_temperature(source: Predictions) -> Temperature:
     part = _part(source)
     near = None if part is None else fit_temperature(part).value
     if near is None:
-        return _fitted(blank, source, at, u=0.0)
-    return _fitted(blank, source, _moments(source, 1 / near), u=-float(np.log(near)))
+        at = at if unit == 1 else _moments(source, 1.0, unit)
+        return _fitted(blank, source, at, unit=unit, u=0.0)
+    beta = 1 / (near * unit)
+    return _fitted(blank, source, _moments(source, beta, unit), unit=unit, u=float(np.log(beta)))
+
+
+def _unit(spread: float) -> float:
+    """Return the power of two that brings scores of an extraordinary size to that of one, else 1."""
+    if not spread:
+        return 1.0
+    exponent = int(np.log2(np.clip(spread, *_NORMAL)))
+    return 1.0 if abs(exponent) < _ORDINARY else 2.0 ** -max(-_LARGEST, min(_LARGEST, exponent))
 
 
 def _part(source: Predictions) -> Predictions | None:
@@ -139,8 +151,11 @@ def _part(source: Predictions) -> Predictions | None:
     )
 
 
-def _fitted(blank: Temperature, source: Predictions, at: _Moments, *, u: float) -> Temperature:
-    """Return the record filled in by Newton's method, beginning at ln β = u, where the sums are `at`."""
+def _fitted(blank: Temperature, source: Predictions, at: _Moments, *, unit: float, u: float) -> Temperature:
+    """Return the record filled in by Newton's method, beginning at ln β = u, where the sums are `at`.
+
+    β is that of the scores times `unit`.
+    """
     low, high = -np.inf, np.inf
     for step in range(_STEPS):
         beta = float(np.exp(u))
@@ -148,18 +163,19 @@ def _fitted(blank: Temperature, source: Predictions, at: _Moments, *, u: float) 
         curvature = gradient + beta**2 * at.curvature / blank.n
         if abs(gradient) < min(_TOLERANCE, _STEP * curvature):
             deviation = _Z * beta * at.squares**0.5 / (blank.n * curvature)
+            least, most = float(np.exp(-u - deviation)), float(np.exp(-u + deviation))
             return replace(
                 blank,
                 nll_after=at.nll / blank.n,
                 gradient=abs(gradient),
                 iterations=step,
-                value=1 / beta,
-                interval=(float(np.exp(-u - deviation)), float(np.exp(-u + deviation))),
+                value=1 / beta / unit,
+                interval=(least / unit, min(most / unit, _NORMAL[1])),
             )
         low, high = (low, u) if gradient > 0 else (u, high)
         u = _following(u, gradient, curvature, low=low, high=high)
-        at = _moments(source, float(np.exp(u)))
-    reason = f"no optimum was found in {_STEPS} steps; the last was T = {np.exp(-u):.3g}"
+        at = _moments(source, float(np.exp(u)), unit)
+    reason = f"no optimum was found in {_STEPS} steps; the last was T = {np.exp(-u) / unit:.3g}"
     return replace(blank, iterations=_STEPS, reason=reason)
 
 
@@ -170,18 +186,24 @@ def _following(u: float, gradient: float, curvature: float, *, low: float, high:
     return following if low < following < high else (low + high) / 2
 
 
-def _moments(source: Predictions, beta: float) -> _Moments:
-    parts = map_blocks(lambda block: _of_block(block, beta, logits=source.kind == "logits"), source)
+def _moments(source: Predictions, beta: float, unit: float) -> _Moments:
+    def of_block(block: Block) -> tuple[float, ...]:
+        scores = log_scores(block.scores, logits=source.kind == "logits")
+        if unit != 1:
+            scores *= unit
+        # Beyond the largest float lie probabilities of 0, and likelihoods that are infinite.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _sums(scores, block.labels, beta)
+
+    parts = map_blocks(of_block, source)
     return _Moments(*np.sum(list(parts), axis=0).tolist())
 
 
-def _of_block(block: Block, beta: float, *, logits: bool) -> tuple[float, ...]:
-    """Return the sums over a block of l = logsumexp βz − βz_y, E z − z_y, Var z and (E z − z_y)²."""
-    scores = log_scores(block.scores, logits=logits)
-    own = scores[np.arange(len(scores)), block.labels]
+def _sums(scores: Floats, labels: NDArray[np.int64], beta: float) -> tuple[float, ...]:
+    """Return the sums over images of l = logsumexp βz − βz_y, E z − z_y, Var z and (E z − z_y)²."""
+    own = scores[np.arange(len(scores)), labels]
     top = scores.max(axis=1)
-    with np.errstate(over="ignore"):
-        scores -= top[:, None]
+    scores -= top[:, None]
     np.maximum(scores, _LOWEST, out=scores)
     powers = beta * scores
     np.exp(powers, out=powers)

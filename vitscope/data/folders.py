@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vitscope.data.images import IMAGE_SUFFIXES
 from vitscope.errors import DataError
+from vitscope.paths import natural_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,6 @@ __all__ = [
     "list_classes",
     "list_files",
     "list_images",
-    "natural_key",
 ]
 
 _SPLIT_FOLDERS = {
@@ -70,12 +69,6 @@ class FolderImages:
     labels: list[int]
     names: list[str]
     paths: list[Path]
-
-
-def natural_key(name: str) -> tuple[list[tuple[bool, int, str]], str]:
-    """Return a sorting key by which `class 2` comes before `class 10`."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part.casefold()) for part in parts], name
 
 
 def find_layout(root: Path) -> FolderLayout:

@@ -47,8 +47,9 @@ def draw_class_accuracy(result: ClassAccuracy, *, ax: Axes | None = None) -> Fig
     """Draw each class's accuracy as a point with its Wilson 95 % interval, the best on top.
 
     Circles in green are at least 90 %, squares in orange 80 to 90 %, triangles in vermillion below; the
-    dashed line is the accuracy of all images, its band the interval. A class without images says so. The
-    figure grows with the number of classes: two panels above 40, and above 120 the 40 best and 40 worst.
+    dashed line is the accuracy of all images, its band the interval. The figure grows with the number of
+    classes: two panels above 40, and above 120 the 40 best and 40 worst. A class without images has a row
+    that says so, or none where there are more than 120; above 40 a note counts them.
 
     Args:
         result: What `class_accuracy` returns.
@@ -58,6 +59,8 @@ def draw_class_accuracy(result: ClassAccuracy, *, ax: Axes | None = None) -> Fig
         The figure drawn on.
     """
     order = _order(result)
+    if ax is None and len(order) > _EVERY:
+        order = order[result.n[order] > 0]
     panels = [order] if ax is not None else _split(order)
     rows = max(len(panel) for panel in panels)
     if ax is not None:
@@ -72,8 +75,10 @@ def draw_class_accuracy(result: ClassAccuracy, *, ax: Axes | None = None) -> Fig
         place.set_ylim(rows - 0.4, -0.6)
         if len(panel) * len(panels) < len(order):
             side = "highest" if panel is panels[0] else "lowest"
-            place.set_title(f"The {len(panel)} {side} of {len(order):,} classes")
-    _legend(figure if ax is None else ax, result)
+            kind = "classes" if len(order) == len(result.n) else "with images"
+            place.set_title(f"The {len(panel)} {side} of {len(order):,} {kind}")
+    _note(figure if ax is None else ax, result)
+    _legend(figure if ax is None else ax, result, np.concatenate(panels))
     return figure
 
 
@@ -127,9 +132,13 @@ def _row(ax: Axes, row: int, result: ClassAccuracy, index: int) -> None:
         ax.text(0.02, row, "no images", transform=place, va="center", color=GREY, size=6.5)
         return
     share = float(result.accuracy[index])
-    grade = next(grade for grade in _GRADES if share >= grade.floor)
+    grade = _grade(share)
     ax.plot(result.interval[index], [row, row], color=grade.colour, linewidth=1.3, zorder=2)
     ax.plot([share], [row], grade.marker, color=grade.colour, markersize=4.2, markeredgewidth=0, zorder=3)
+
+
+def _grade(share: float) -> _Grade:
+    return next(grade for grade in _GRADES if share >= grade.floor)
 
 
 def _value(ax: Axes, row: int, result: ClassAccuracy, index: int) -> None:
@@ -150,11 +159,24 @@ def _value(ax: Axes, row: int, result: ClassAccuracy, index: int) -> None:
     )
 
 
-def _legend(place: Axes | Figure, result: ClassAccuracy) -> None:
+def _note(place: Axes | Figure, result: ClassAccuracy) -> None:
+    """Say how many classes have no images, where there are too many classes to see it."""
+    missing = int((result.n == 0).sum())
+    if not missing or len(result.n) <= _SINGLE:
+        return
+    text = f"{missing:,} of {len(result.n):,} classes {'has' if missing == 1 else 'have'} no images"
+    if isinstance(place, Figure):
+        place.supxlabel(text, size=7, color=GREY)
+    else:
+        place.set_xlabel(f"{place.get_xlabel()}; {text}")
+
+
+def _legend(place: Axes | Figure, result: ClassAccuracy, drawn: NDArray[np.int64]) -> None:
     overall = result.overall
     low, high = (100 * bound for bound in overall.interval)
     text = f"all {overall.n:,} images: {100 * overall.value:.1f} % [{low:.1f}, {high:.1f}]"
     handles = [Line2D([], [], color=BLACK, linewidth=0.8, linestyle=_DASHES, label=text)]
+    grades = {_grade(float(result.accuracy[index])) for index in drawn if result.n[index]}
     handles += [
         Line2D(
             [],
@@ -166,6 +188,7 @@ def _legend(place: Axes | Figure, result: ClassAccuracy) -> None:
             label=grade.label,
         )
         for grade in _GRADES
+        if grade in grades
     ]
     style = {"ncols": 4, "handlelength": 1.8, "columnspacing": 1.2, "handletextpad": 0.5}
     if isinstance(place, Figure):

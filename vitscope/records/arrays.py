@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import re
+import stat
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from vitscope.errors import InputError
+from vitscope.paths import natural_key
 from vitscope.records.predictions import Predictions
 from vitscope.records.provenance import Provenance
 from vitscope.records.shards import Shards
@@ -20,6 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["read_arrays", "read_logits", "read_names"]
 
+_LABELS, _NAMES = 256 << 20, 64 << 20  # bytes of a text file; ImageNet's 1.3 million labels need 5 MB
+_DIGITS = 12  # of an index: more than any model has classes, and it fits the integers of NumPy
+_SURROGATE = re.compile("[\ud800-\udfff]")  # alone; JSON can hold them, text cannot
+_ARCHIVE, _ARRAY = b"PK", b"\x93NUMPY"  # how a .npz and a .npy begin
+
 
 def read_arrays(
     logits: Sequence[Path],
@@ -31,9 +42,11 @@ def read_arrays(
     """Open logits `[image, class]` and labels `[image]` as predictions; the logits stay on disk.
 
     Args:
-        logits: One `.npy` file, several in order, or one folder of them, taken in the order of their names.
-        labels: A `.npy` file of whole numbers, or a text file with one label a line, each a class's index or
-            its name.
+        logits: One `.npy` file, several in order, or one folder of them, taken in the natural order of
+            their names: `part2.npy` before `part10.npy`.
+        labels: A `.npy` file of whole numbers, or a text file with one label a line: the classes' names in
+            all lines, or their indices in all. Where the names are numbers themselves and the two readings
+            differ, the file is refused.
         classes: A text file with one name a line, or a JSON list of names; `0`, `1`, … without it.
         kind: Whether the scores are logits or probabilities; never guessed from the values.
 
@@ -67,7 +80,7 @@ def read_logits(paths: Sequence[Path]) -> NDArray[np.floating] | Shards:
     Raises:
         InputError: There is none, one is not such a file, or they do not fit together.
     """
-    files = [file for path in paths for file in (sorted(path.glob("*.npy")) if path.is_dir() else [path])]
+    files = [file for path in paths for file in _parts(path)]
     if not files:
         raise InputError(f"there is no .npy file in {', '.join(map(str, paths))}")
     arrays = [_read_array(file) for file in files]
@@ -83,11 +96,13 @@ def read_logits(paths: Sequence[Path]) -> NDArray[np.floating] | Shards:
 def read_names(path: Path) -> tuple[str, ...]:
     """Read names from a text file with one a line, or a JSON list of text.
 
+    Lines end at a line feed, a carriage return or both; other separators of Unicode belong to the name.
+
     Raises:
         InputError: It cannot be read, holds none, or a name stands twice.
     """
-    text = _read_text(path)
-    names: Any = text.splitlines()
+    text = _read_text(path, _NAMES)
+    names: Any = _lines(text)
     if path.suffix.lower() == ".json":
         try:
             names = json.loads(text)
@@ -97,6 +112,8 @@ def read_names(path: Path) -> tuple[str, ...]:
         raise InputError(f"expected one name a line in {path}, none empty, or a JSON list of names")
     seen: dict[str, int] = {}
     for line, name in enumerate(names, 1):
+        if _SURROGATE.search(name):
+            raise InputError(f"{path} has {name[:80]!r} as name {line}, which is not valid Unicode")
         if name in seen:
             raise InputError(f"{path} has {name!r} twice, as names {seen[name]} and {line}")
         seen[name] = line
@@ -111,16 +128,46 @@ def _read_labels(path: Path, classes: tuple[str, ...]) -> NDArray[np.int64]:
                 f"expected whole numbers [image] in {path}, got {values.dtype} {list(values.shape)}"
             )
         return _checked(values, path, len(classes))
+    words = _lines(_read_text(path, _LABELS))
+    return _checked(_understood(words, path, classes), path, len(classes))
+
+
+def _understood(words: list[str], path: Path, classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """Read the lines of a file as names or as indices, all in the same way.
+
+    Raises:
+        InputError: Neither is possible, or both are and differ.
+    """
     index = {name: place for place, name in enumerate(classes)}
-    found = []
-    for line, word in enumerate(_read_text(path).splitlines(), 1):
-        if word in index:
-            found.append(index[word])
-        elif word.strip().isdecimal() and word.strip().isascii():
-            found.append(int(word))
-        else:
-            raise InputError(f"{path}, line {line}: expected a class's index or name, got {word[:80]!r}")
-    return _checked(np.array(found, dtype=np.int64), path, len(classes))
+    named = np.fromiter((index.get(word, -1) for word in words), np.int64, len(words))
+    counted = np.fromiter(map(_whole_number, words), np.int64, len(words))
+    unnamed, uncounted = _first(named < 0), _first(counted < 0)
+    if unnamed < len(words) and uncounted < len(words):
+        odd = max(unnamed, uncounted)
+        expected = "index or name"
+        if unnamed != uncounted:
+            expected = ("name" if odd == unnamed else "index") + ", as in the lines before"
+        raise InputError(f"{path}, line {odd + 1}: expected a class's {expected}, got {words[odd][:80]!r}")
+    if unnamed < len(words):
+        return counted
+    differs = _first(named != counted)
+    if uncounted < len(words) or differs == len(words) or (counted >= len(classes)).any():
+        return named
+    raise InputError(
+        f"{path}, line {differs + 1}: {words[differs]!r} is the name of class {named[differs]} and also "
+        f"the index of class {counted[differs]}, {classes[counted[differs]][:80]!r}",
+        hint="give the labels as a .npy file of indices, or the classes names that are not numbers",
+    )
+
+
+def _whole_number(word: str) -> int:
+    digits = word.strip()
+    return int(digits) if digits.isdecimal() and digits.isascii() and len(digits) <= _DIGITS else -1
+
+
+def _first(mask: NDArray[np.bool_]) -> int:
+    """Return the place of the first that is true; the length where none is."""
+    return int(mask.argmax()) if mask.any() else len(mask)
 
 
 def _checked(values: NDArray[Any], path: Path, count: int) -> NDArray[np.int64]:
@@ -133,22 +180,69 @@ def _checked(values: NDArray[Any], path: Path, count: int) -> NDArray[np.int64]:
     return values.astype(np.int64)
 
 
+def _parts(path: Path) -> list[Path]:
+    if not os.path.isdir(path):
+        return [path]
+    return sorted(path.glob("*.npy"), key=lambda file: natural_key(file.name))
+
+
 def _read_array(path: Path) -> NDArray[Any]:
+    _check_file(path)
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        with path.open("rb") as stream:
+            head = stream.read(len(_ARRAY))
+        if head.startswith(_ARCHIVE):
+            raise InputError(
+                f"{path} is an archive, expected a .npy file", hint="save one array with numpy.save"
+            )
+        if head != _ARRAY:
+            raise InputError(f"{path} is not a .npy file of numbers")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of shapes that overflow, which are refused all the same
+            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
     except Exception as error:  # a damaged header raises whatever Python's tokenizer raises
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{path} is not a .npy file of numbers: {reason}") from error
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{path} is an archive, expected a .npy file", hint="save one array with numpy.save")
+        raise InputError(f"{path} is not a .npy file of numbers: {_reason(error)}") from error
     return array
 
 
-def _read_text(path: Path) -> str:
+def _reason(error: Exception) -> str:
+    """Return why NumPy does not read a file, without its advice to trust the file."""
+    reason = " ".join(str(error).split())
+    if "Python objects" in reason:
+        return "it holds Python objects"
+    if "greater than file size" in reason:
+        return "it is shorter than its header says"
+    return "its header is damaged" if "pickle" in reason else reason[:160]
+
+
+def _read_text(path: Path, limit: int) -> str:
+    _check_file(path, limit)
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot read {path}: {reason.lower()}") from error
+
+
+def _check_file(path: Path, limit: float = math.inf) -> None:
+    """Refuse what is no regular file, before it is opened: a pipe would be waited at for ever."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot read {path}: {reason.lower()}") from error
+    if not stat.S_ISREG(status.st_mode):
+        kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"))
+        kind = next((word for matches, word in kinds if matches(status.st_mode)), "a device")
+        raise InputError(f"{path} is not a regular file but {kind}", hint="give a file on disk")
+    if status.st_size > limit:
+        raise InputError(f"{path} has {status.st_size:,} bytes, expected a text file of {limit:,} at most")
+
+
+def _lines(text: str) -> list[str]:
+    """Split at line feeds alone, which all ends of lines have become when a text was read."""
+    return text.removesuffix("\n").split("\n") if text else []

@@ -100,8 +100,8 @@ def report_predictions(
 ) -> EvaluationReport:
     """Write the evaluation folder of predictions that are there, whole or not at all; no torch is needed.
 
-    It holds `predictions/`, `metrics.json`, `tables/*.csv` and `.tex`, `figures/*.pdf` and `.png`, and
-    `manifest.json`.
+    It holds `predictions/`, `held_out/` where there are any, `metrics.json`, `tables/*.csv` and `.tex`,
+    `figures/*.pdf` and `.png`, and `manifest.json`.
 
     Args:
         predictions: The predictions.
@@ -119,6 +119,8 @@ def report_predictions(
     analyses = analyses or Analyses()
     with staged_folder(folder, overwrite=overwrite) as stage:
         predictions.write(stage / "predictions")
+        if held_out is not None:
+            held_out.write(stage / "held_out")
         evaluation, notes = analyse(predictions, analyses, held_out=held_out)
         write_evaluation(stage, evaluation, predictions, images=images)
     return EvaluationReport(folder, evaluation, notes)
@@ -130,7 +132,7 @@ def analyse(
     """Compute what was asked for, and what is to be said of it.
 
     Prediction sets are fitted on the held-out predictions; without those on one half of the images, drawn
-    class by class, and then counted on the other half alone.
+    at random, and then counted on the other half alone.
 
     Raises:
         InputError: A temperature was asked for, and there are no held-out predictions.
@@ -159,7 +161,7 @@ def analyse(
             chosen = calibration_rows(predictions.labels, seed=analyses.seed)
             fitted, tested = predictions.take(chosen), predictions.take(~chosen)
             notes.append(
-                f"prediction sets: fitted on {len(fitted):,} of the images, drawn class by class "
+                f"prediction sets: fitted on {len(fitted):,} of the images, drawn at random "
                 f"(seed {analyses.seed}), and counted on the other {len(tested):,}"
             )
         predictor = fit_conformal(fitted, alpha=analyses.alpha, method=analyses.method, seed=analyses.seed)
