@@ -156,7 +156,7 @@ def torchmetrics_bootstrap(logits: SyntheticLogits) -> Callable[[], dict[str, An
 
 
 def scikit_learn(logits: SyntheticLogits) -> Callable[[], dict[str, Any]]:
-    """Accuracy, balanced accuracy, confusion, log loss and top-5, on all rows at once, as it needs them: 20 GB of the large."""
+    """Accuracy, balanced accuracy, confusion, log loss and top-5, of all rows at once: 20 GB of the large."""
     from sklearn import metrics
 
     def run() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -117,10 +118,11 @@ def _pair(each: Difference) -> list[str]:
     from vitscope.analysis.rounding import rounded_p
 
     low, high = (100 * float(bound) for bound in each.intervals[0])
+    bounds = "n/a" if math.isnan(low) else f"{low:+.2f} to {high:+.2f}"  # NaN: too few discordant images
     return [
         f"{each.model} - {each.reference}",
         f"{100 * float(each.values[0]):+.2f}",
-        f"{low:+.2f} to {high:+.2f}",
+        bounds,
         f"{each.overlap.only_model:,}",
         f"{each.overlap.only_reference:,}",
         rounded_p(each.p),

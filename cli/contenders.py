@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vitscope.cli.evaluated import folder_format, predictions_folder
+from vitscope.cli.evaluated import predictions_folder
 from vitscope.cli.subjects import data_of
 from vitscope.errors import InputError, UsageError
+from vitscope.paths import folder_format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

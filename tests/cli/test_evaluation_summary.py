@@ -11,7 +11,7 @@ from vitscope.report.evaluation import EvaluationReport
 
 
 def _printed(capsys, logits, labels, *, classes=None):
-    evaluation = evaluate(made(np.array(logits), labels, classes=classes), replicates=20)
+    evaluation = evaluate(made(np.array(logits), labels, classes=classes), replicates=200)
     summarise(EvaluationReport(Path("out"), evaluation))
     return capsys.readouterr().out
 
@@ -21,7 +21,7 @@ def _line(printed, start):
 
 
 def test_ordinary_numbers_have_four_digits(capsys):
-    printed = _printed(capsys, [[1.0, 0.0]] * 4, [0, 1, 0, 1])  # log(1 + 1/e) + 1/2
+    printed = _printed(capsys, [[1.0, 0.0]] * 40, [0, 1] * 20)  # log(1 + 1/e) + 1/2
     words = _line(printed, "negative log-likelihood").split()
     assert words[2] == "0.8133"
     assert [len(word) for word in words[2:]] == [6, 6, 2, 6]
