@@ -54,7 +54,8 @@ def check_same_images(models: Mapping[str, Labelling]) -> None:
 
     Each is held against the first. Those with a data digest must have the same one; image names, where both
     have them, labels and classes must be equal. Classes alone may be spelt differently where digests and
-    labels agree, as ImageNet's are by the libraries: then a label means the same class to both.
+    labels agree, as ImageNet's are by the libraries: then a label means the same class to both. A digest is
+    of names, labels and classes, not of pixels: other pictures under the same names are not noticed.
 
     Raises:
         InputError: They differ; the message names the first difference.
