@@ -20,7 +20,7 @@ from vitscope.cli.evaluated import (
 from vitscope.cli.evaluation_summary import summarise
 from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
 from vitscope.cli.subjects import check_out, data_of, find_model
-from vitscope.errors import EnvironmentFault, InputError, UsageError
+from vitscope.errors import EnvironmentFault, UsageError
 from vitscope.paths import folder_format, fresh_path
 
 if TYPE_CHECKING:
@@ -144,11 +144,6 @@ def _of_predictions(
         held_out = None if stored is None else open_held_out(stored)
         if images.limit is not None:
             predictions = predictions.take(_subset(predictions.labels, images.limit))
-        if wishes.calibrate and held_out is None:
-            raise InputError(
-                "there are no held-out predictions to fit a temperature on",
-                hint="evaluate the model with --calibrate, which predicts its validation images too",
-            )
         analyses = wishes.analyses(predictions.classes)
         pictures = pictures_of(predictions, images.data, images.split)
     folder = place.out if place.out is not None else fresh_path(_beside(stored) / "evaluation")

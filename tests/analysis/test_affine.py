@@ -176,4 +176,6 @@ def test_the_largest_floats_warn_of_nothing(fit):
     logits = np.array(
         [[1e308, -1e308], [-1e308, 1e308], [1e308, -1e308], [-1e308, 1e308], [1.0, 0.0], [0.0, 2.0]]
     )
-    fit(made(logits, [0, 1, 1, 0, 0, 1]))
+    result = fit(made(logits, [0, 1, 1, 0, 0, 1]))
+    assert result.n == 6
+    assert result.fitted == (result.weights is not None)

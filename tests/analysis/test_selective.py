@@ -16,7 +16,7 @@ from vitscope.analysis.intervals import wilson
 from vitscope.analysis.outcomes import outcomes
 from vitscope.analysis.ranking import RiskLayout, Ties, certainties
 from vitscope.analysis.roc import auroc
-from vitscope.analysis.selective import risk_coverage, weighted_areas, weighted_aurc, weighted_excess_aurc
+from vitscope.analysis.selective import risk_coverage, weighted_areas
 from vitscope.errors import NotFiniteError, UsageError
 
 IMAGES = st.lists(st.tuples(st.sampled_from([0.5, 0.6, 0.75, 0.9, 1.0]), st.booleans()), min_size=1)
@@ -105,17 +105,19 @@ def test_weights_equal_repeated_rows(images):
     weights.flags.writeable = False
     rows = outcomes(predictions([image[:2] for image in padded]))
     expected = selecting.repeated_aurc(certainty, wrong)
-    assert weighted_aurc(rows)(weights) == pytest.approx(expected, abs=1e-12)
+    areas = {name: area(weights) for name, area in weighted_areas(rows).items()}
+    assert areas["aurc"] == pytest.approx(expected, abs=1e-12)
     best = selecting.best_aurc(len(wrong), sum(wrong))
-    assert weighted_excess_aurc(rows)(weights) == pytest.approx(max(0, expected - best), abs=1e-12)
+    assert areas["aurc_optimal"] == pytest.approx(best, abs=1e-12)
 
 
 @pytest.mark.parametrize("by", ["confidence", "margin", "entropy", "maximum"])
 def test_weights_of_one_are_the_number_itself(by):
     record, _ = digits()
     result, once = risk_coverage(record, by=by, replicates=0), np.ones(len(record))
-    assert weighted_aurc(record, by=by)(once) == result.aurc
-    assert weighted_excess_aurc(record, by=by)(once) == pytest.approx(result.excess, abs=1e-15)
+    areas = {name: area(once) for name, area in weighted_areas(record, by=by).items()}
+    assert areas["aurc"] == result.aurc
+    assert areas["aurc_optimal"] == pytest.approx(result.optimal, abs=1e-15)
     rows = outcomes(record)
     certainty, wrong = certainties(rows, by), ~rows.correct
     assert result.aurc == pytest.approx(selecting.repeated_aurc(certainty, wrong), abs=1e-12)
@@ -176,7 +178,7 @@ def test_intervals_of_shared_draws_are_the_same():
     draws = bootstrap(weighted_areas(record), len(record), replicates=60, seed=5)
     shared = risk_coverage(record, replicates=0).with_intervals(draws)
     assert shared.metrics() == risk_coverage(record, replicates=60, seed=5).metrics()
-    excess = bootstrap({"excess": weighted_excess_aurc(record)}, len(record), replicates=60, seed=5)["excess"]
+    excess = np.maximum(draws["aurc"] - draws["aurc_optimal"], 0)
     np.testing.assert_allclose(draws["aurc"] - draws["aurc_optimal"], excess, atol=1e-15)
 
 

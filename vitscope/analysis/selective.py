@@ -29,8 +29,6 @@ __all__ = [
     "RiskCoverage",
     "risk_coverage",
     "weighted_areas",
-    "weighted_aurc",
-    "weighted_excess_aurc",
 ]
 
 COVERAGES = (80, 90, 95)  # per cent, at which the risk is told
@@ -225,43 +223,9 @@ def weighted_areas(source: Predictions | Outcomes, *, by: Certainty = "confidenc
     layout = RiskLayout.of(certainties(scored, by), ~scored.correct)
     wrong = (~scored.correct).astype(np.float64)
     return {
-        "aurc": _area(layout),
+        "aurc": lambda weights: layout.area(weights)[0],
         "aurc_optimal": lambda weights: layout.optimum(float(weights @ wrong)),
     }
-
-
-def weighted_aurc(source: Predictions | Outcomes, *, by: Certainty = "confidence") -> Statistic:
-    """Return the AURC as a function of the scored images' weights, equal to that of repeated rows.
-
-    Args:
-        source: Predictions, or their outcomes.
-        by: What to rank by.
-    """
-    scored = outcomes(source).scored
-    return _area(RiskLayout.of(certainties(scored, by), ~scored.correct))
-
-
-def weighted_excess_aurc(source: Predictions | Outcomes, *, by: Certainty = "confidence") -> Statistic:
-    """Return the excess AURC as a function of the scored images' weights, equal to that of repeated rows.
-
-    Args:
-        source: Predictions, or their outcomes.
-        by: What to rank by.
-    """
-    scored = outcomes(source).scored
-    return _excess(RiskLayout.of(certainties(scored, by), ~scored.correct))
-
-
-def _area(layout: RiskLayout) -> Statistic:
-    return lambda weights: layout.area(weights)[0]
-
-
-def _excess(layout: RiskLayout) -> Statistic:
-    def excess(weights: Floats) -> float:
-        area, errors = layout.area(weights)
-        return max(0.0, area - layout.optimum(errors))
-
-    return excess
 
 
 def _effective_share(estimate: float, draws: Floats) -> tuple[float, float] | None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from vitscope.figures.lettering import plain, shorten
+from vitscope.figures.lettering import plain, shorten, write_beside
 from vitscope.figures.style import BLACK, GREEN, GREY, LIGHT, ORANGE, VERMILLION, new_figure, owner, styled
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ def _panel(ax: Axes, result: ClassAccuracy, order: NDArray[np.int64], *, width: 
     ax.axvline(overall.value, color=BLACK, linewidth=0.8, linestyle=_DASHES, zorder=1)
     for row, index in enumerate(order):
         _row(ax, row, result, int(index))
-        if single:
-            _value(ax, row, result, int(index))
+        if single and result.n[index]:
+            write_beside(ax, row, f"{100 * result.accuracy[index]:.1f} % of {result.n[index]:,}")
     names = [shorten(result.classes[index], width * _NAME_SHARE, size=size) for index in order]
     ax.set_yticks(range(len(order)), names)
     ax.tick_params(axis="y", length=0, labelsize=size)
@@ -139,24 +139,6 @@ def _row(ax: Axes, row: int, result: ClassAccuracy, index: int) -> None:
 
 def _grade(share: float) -> _Grade:
     return next(grade for grade in _GRADES if share >= grade.floor)
-
-
-def _value(ax: Axes, row: int, result: ClassAccuracy, index: int) -> None:
-    """Write the class's accuracy and its number of images to the right of the panel."""
-    if not result.n[index]:
-        return
-    text = f"{100 * result.accuracy[index]:.1f} % of {result.n[index]:,}"
-    ax.annotate(
-        text,
-        (1, row),
-        xycoords=ax.get_yaxis_transform(),
-        xytext=(4, 0),
-        textcoords="offset points",
-        va="center",
-        size=6.5,
-        color=GREY,
-        annotation_clip=False,
-    )
 
 
 def _note(place: Axes | Figure, result: ClassAccuracy) -> None:

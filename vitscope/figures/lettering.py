@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from matplotlib import font_manager
 
+from vitscope.figures.style import GREY
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from matplotlib.axes import Axes
     from matplotlib.ft2font import FT2Font
     from matplotlib.text import Text
 
-__all__ = ["plain", "printable", "shorten", "shorten_pair", "text_width"]
+__all__ = ["plain", "printable", "shorten", "shorten_pair", "text_width", "write_beside"]
 
 _MISSING = "□"
 _UNITS = 1000
@@ -96,3 +99,18 @@ def plain(texts: Iterable[Text]) -> None:
     """Keep dollar signs of these texts from being read as formulas, whenever they are drawn."""
     for text in texts:
         text.set_parse_math(False)
+
+
+def write_beside(ax: Axes, row: float, text: str) -> None:
+    """Write a line to the right of the axes at the height of a row."""
+    ax.annotate(
+        text,
+        (1, row),
+        xycoords=ax.get_yaxis_transform(),
+        xytext=(4, 0),
+        textcoords="offset points",
+        va="center",
+        size=6.5,
+        color=GREY,
+        annotation_clip=False,
+    )

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from vitscope.analysis.rounding import rounded_p
 from vitscope.analysis.significance import LEVEL
-from vitscope.figures.lettering import plain, shorten
+from vitscope.figures.lettering import plain, shorten, write_beside
 from vitscope.figures.style import BLACK, BLUE, GREY, LIGHT, VERMILLION, new_figure, owner, styled
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def draw_model_differences(comparison: Comparison, *, ax: Axes | None = None) ->
     """
     ax = ax or new_figure(0.6 + _ROW * len(comparison.models)).subplots()
     ax.axvline(0, color=GREY, linewidth=0.7, linestyle=_DASHES, zorder=0)
-    _beside(ax, 0, "reference")
+    write_beside(ax, 0, "reference")
     for row, name in enumerate(comparison.models[1:], start=1):
         each = comparison.difference(name, comparison.models[0])
         value = float(each.values[0])
@@ -87,7 +87,7 @@ def draw_model_differences(comparison: Comparison, *, ax: Axes | None = None) ->
         _point(ax, row, value, each.intervals[0], colour=colour, filled=each.p_holm < LEVEL)
         _above(ax, row, value, per_cent(value, "+.1f"))
         sign = "" if each.p_holm < 0.001 else "= "
-        _beside(ax, row, f"p {sign}{rounded_p(each.p_holm)}".replace("<", "< "))
+        write_beside(ax, row, f"p {sign}{rounded_p(each.p_holm)}".replace("<", "< "))
     _rows(ax, len(comparison.models))
     ax.set_yticks(range(len(comparison.models)), [letter(row) for row in range(len(comparison.models))])
     low, high = ax.get_xlim()
@@ -129,21 +129,6 @@ def _above(ax: Axes, row: int, value: float, text: str) -> None:
         va="bottom",
         size=6.5,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
-    )
-
-
-def _beside(ax: Axes, row: int, text: str) -> None:
-    """Write to the right of the axes."""
-    ax.annotate(
-        text,
-        (1, row),
-        xycoords=ax.get_yaxis_transform(),
-        xytext=(4, 0),
-        textcoords="offset points",
-        va="center",
-        size=6.5,
-        color=GREY,
-        annotation_clip=False,
     )
 
 

@@ -14,6 +14,7 @@ from vitscope.analysis.conformal import calibration_rows, fit_conformal
 from vitscope.analysis.coverage import evaluate_conformal
 from vitscope.analysis.evaluation import Evaluation, evaluate
 from vitscope.analysis.labels import InSampleWarning, label_issues
+from vitscope.errors import InputError
 from vitscope.figures.evaluation import save_evaluation_figures
 from vitscope.paths import MANIFEST, staged_folder, write_json
 
@@ -117,6 +118,11 @@ def report_predictions(
         InputError: A temperature was asked for, and there are no held-out predictions.
     """
     analyses = analyses or Analyses()
+    if analyses.calibrate and held_out is None:
+        raise InputError(
+            "there are no held-out predictions to fit a temperature on",
+            hint="evaluate the model with --calibrate, which predicts its validation images too",
+        )
     with staged_folder(folder, overwrite=overwrite) as stage:
         predictions.write(stage / "predictions")
         if held_out is not None:
