@@ -90,7 +90,8 @@ def test_weights_equal_repeated_images(logits, labels, weights):
     repeated = np.repeat(np.arange(9), weights)
     expected = smooth_calibration(made(logits[repeated], labels[repeated])).smooth_ece
     statistic = weighted_smooth_ece(made(logits, labels))
-    assert statistic(weights.astype(np.float64)) == pytest.approx(expected, abs=1e-8)
+    # σ* is found to within 1e-7 of itself, by either.
+    assert statistic(weights.astype(np.float64)) == pytest.approx(expected, rel=2e-7, abs=1e-12)
 
 
 def test_between_the_mean_gap_and_the_mean_of_gaps():

@@ -163,14 +163,15 @@ def _fitted(blank: Temperature, source: Predictions, at: _Moments, *, unit: floa
         curvature = gradient + beta**2 * at.curvature / blank.n
         if abs(gradient) < min(_TOLERANCE, _STEP * curvature):
             deviation = _Z * beta * at.squares**0.5 / (blank.n * curvature)
-            least, most = float(np.exp(-u - deviation)), float(np.exp(-u + deviation))
+            with np.errstate(over="ignore"):  # a likelihood that is nearly flat leaves T without a bound above
+                least, most = float(np.exp(-u - deviation)), float(np.exp(-u + deviation))
             return replace(
                 blank,
                 nll_after=at.nll / blank.n,
                 gradient=abs(gradient),
                 iterations=step,
                 value=1 / beta / unit,
-                interval=(least / unit, min(most / unit, _NORMAL[1])),
+                interval=(max(least / unit, _NORMAL[0]), min(most / unit, _NORMAL[1])),
             )
         low, high = (low, u) if gradient > 0 else (u, high)
         u = _following(u, gradient, curvature, low=low, high=high)
