@@ -28,7 +28,9 @@ def _double(predictions, scale=1.0):
     hnp.arrays(np.float64, (12, 3), elements=st.floats(-3, 3)),
     hnp.arrays(np.int64, 12, elements=st.integers(0, 2)),
 )
-@example(np.array([[0.0, 1.1171875, 1.0], [1.0, -1.125, 1.0], *[[1.0, 1.0, 1.0]] * 10]), np.zeros(12, dtype=int))
+@example(
+    np.array([[0.0, 1.1171875, 1.0], [1.0, -1.125, 1.0], *[[1.0, 1.0, 1.0]] * 10]), np.zeros(12, dtype=int)
+)
 def test_equals_golden_sections(logits, labels):
     result = fit_temperature(made(logits, labels))
     assume(result.fitted and 0.05 < result.value < 20)
