@@ -163,9 +163,8 @@ def _fitted(blank: Temperature, source: Predictions, at: _Moments, *, unit: floa
         curvature = gradient + beta**2 * at.curvature / blank.n
         if abs(gradient) < min(_TOLERANCE, _STEP * curvature):
             deviation = _Z * beta * at.squares**0.5 / (blank.n * curvature)
-            with np.errstate(
-                over="ignore"
-            ):  # a likelihood that is nearly flat leaves T without a bound above
+            # A likelihood that is nearly flat leaves T without bounds but those of a float.
+            with np.errstate(over="ignore"):
                 least, most = float(np.exp(-u - deviation)), float(np.exp(-u + deviation))
             return replace(
                 blank,
