@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from vitscope.data.preprocessing import Preprocessing
     from vitscope.data.sources import DataSpec, load_split
     from vitscope.errors import VitscopeError
+    from vitscope.explain.gradients import AttentionGradients, attention_gradients
     from vitscope.explain.raw import raw_attention
+    from vitscope.explain.relevance import gradient_rollout, relevance
     from vitscope.explain.rollout import rollout
     from vitscope.inference.classifier import Classifier, load
     from vitscope.inference.cost import Cost, model_cost
@@ -54,6 +56,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Attention",
+    "AttentionGradients",
     "Calibrated",
     "CalibrationErrors",
     "Classifier",
@@ -70,6 +73,7 @@ __all__ = [
     "Preprocessing",
     "Superclasses",
     "VitscopeError",
+    "attention_gradients",
     "calibrate",
     "calibration_errors",
     "capture",
@@ -86,6 +90,7 @@ __all__ = [
     "fit_temperature",
     "fit_vector_scaling",
     "foreign_images",
+    "gradient_rollout",
     "label_issues",
     "load",
     "load_split",
@@ -97,6 +102,7 @@ __all__ = [
     "prediction_sets",
     "raw_attention",
     "read_arrays",
+    "relevance",
     "reliability",
     "risk_coverage",
     "rollout",
@@ -105,6 +111,7 @@ __all__ = [
 
 _PLACES = {
     "Attention": "vitscope.records.attention",
+    "AttentionGradients": "vitscope.explain.gradients",
     "Calibrated": "vitscope.analysis.calibrated",
     "CalibrationErrors": "vitscope.analysis.miscalibration",
     "Classifier": "vitscope.inference.classifier",
@@ -121,6 +128,7 @@ _PLACES = {
     "Preprocessing": "vitscope.data.preprocessing",
     "Superclasses": "vitscope.analysis.superclasses",
     "VitscopeError": "vitscope.errors",
+    "attention_gradients": "vitscope.explain.gradients",
     "calibrate": "vitscope.analysis.calibrated",
     "calibration_errors": "vitscope.analysis.miscalibration",
     "capture": "vitscope.capture.tape",
@@ -137,6 +145,7 @@ _PLACES = {
     "fit_temperature": "vitscope.analysis.temperature",
     "fit_vector_scaling": "vitscope.analysis.affine",
     "foreign_images": "vitscope.data.foreign",
+    "gradient_rollout": "vitscope.explain.relevance",
     "label_issues": "vitscope.analysis.labels",
     "load": "vitscope.inference.classifier",
     "load_split": "vitscope.data.sources",
@@ -148,6 +157,7 @@ _PLACES = {
     "prediction_sets": "vitscope.analysis.conformal",
     "raw_attention": "vitscope.explain.raw",
     "read_arrays": "vitscope.records.arrays",
+    "relevance": "vitscope.explain.relevance",
     "reliability": "vitscope.analysis.calibration",
     "risk_coverage": "vitscope.analysis.selective",
     "rollout": "vitscope.explain.rollout",

@@ -12,11 +12,12 @@ from vitscope.records.attention import fuse_heads
 from vitscope.records.heatmap import Heatmap
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from vitscope.records.attention import Attention, Fusion
 
-__all__ = ["rollout"]
+__all__ = ["over_patches", "reading_row", "rollout", "through"]
 
 
 def rollout(attention: Attention, *, fuse: Fusion = "mean", discard: float = 0.0) -> Heatmap:
@@ -53,23 +54,20 @@ def rollout(attention: Attention, *, fuse: Fusion = "mean", discard: float = 0.0
             hint=f'capture with heads=None or heads="{fuse}"',
         )
     with torch.no_grad():
-        row = _reading_row(attention)
+        row = reading_row(attention)
         for weight in reversed(attention.weights):
             fused = fuse_heads(weight, fuse)[:, 0].to(row.dtype)
             if discard > 0:
                 fused = _without_smallest(fused, discard, prefix=attention.prefix)
-            # row · Â = (row/s) · A + row/s, with s the row sums of A + I.
-            shared = row / (fused.sum(dim=-1, keepdim=True).transpose(1, 2) + 1)
-            row = torch.bmm(shared, fused.to(row.device)) + shared
-    values = row[:, 0, attention.prefix :].reshape(len(attention), *attention.grid)
+            row = through(row, fused)
     return Heatmap(
-        values=np.ascontiguousarray(values.float().cpu().numpy()),
+        values=over_patches(row, attention),
         method="rollout",
         options={"fuse": fuse, "discard": discard, "pool": attention.pool, "layers": len(attention.weights)},
     )
 
 
-def _reading_row(attention: Attention) -> Tensor:
+def reading_row(attention: Attention) -> Tensor:
     """Return what the head reads, `[image, 1, token]`: the class token, or each patch alike."""
     last = attention.weights[-1]
     row = torch.zeros(
@@ -82,6 +80,19 @@ def _reading_row(attention: Attention) -> Tensor:
     else:
         row[:, 0, attention.prefix :] = 1 / (attention.tokens - attention.prefix)
     return row
+
+
+def through(row: Tensor, fused: Tensor) -> Tensor:
+    """Return `row` · Â, `[image, 1, token]`; Â = row-normalise(A + I), A is `[image, token, token]`."""
+    # row · Â = (row/s) · A + row/s, with s the row sums of A + I.
+    shared = row / (fused.sum(dim=-1, keepdim=True).transpose(1, 2) + 1)
+    return torch.bmm(shared, fused.to(row.device)) + shared
+
+
+def over_patches(row: Tensor, attention: Attention) -> NDArray[np.float32]:
+    """Return what a row `[image, 1, token]` has for the patches, as maps `[image, row, column]`."""
+    values = row[:, 0, attention.prefix :].reshape(len(attention), *attention.grid)
+    return np.ascontiguousarray(values.float().cpu().numpy())
 
 
 def _without_smallest(fused: Tensor, fraction: float, *, prefix: int) -> Tensor:
