@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from vitscope.capture.tape import capture
 from vitscope.errors import CaptureError, InputError, NotFiniteError
-from vitscope.records.attention import Attention
 
 if TYPE_CHECKING:
     from typing import Any
 
     from torch import Tensor, nn
+
+    from vitscope.records.attention import Attention
 
 __all__ = ["AttentionGradients", "attention_gradients"]
 
@@ -92,7 +93,8 @@ def attention_gradients(
             f"the logits do not depend on the recorded weights of {', '.join(lost[:2])}",
             hint="rollout needs no gradients",
         )
-    return AttentionGradients(_without_graph(attention), gradients, chosen)
+    weights = [weight.detach() for weight in attention.weights]
+    return AttentionGradients(replace(attention, weights=weights, logits=logits.detach()), gradients, chosen)
 
 
 def _targets(given: Tensor | None, logits: Tensor) -> Tensor:
@@ -107,15 +109,3 @@ def _targets(given: Tensor | None, logits: Tensor) -> Tensor:
     if len(outside):
         raise InputError(f"expected targets in 0 … {classes - 1}, got {int(outside[0])}")
     return given.to(device=logits.device, dtype=torch.int64)
-
-
-def _without_graph(attention: Attention) -> Attention:
-    return Attention(
-        weights=[weight.detach() for weight in attention.weights],
-        grid=attention.grid,
-        prefix=attention.prefix,
-        layers=attention.layers,
-        pool=attention.pool,
-        logits=None if attention.logits is None else attention.logits.detach(),
-        provenance=attention.provenance,
-    )

@@ -32,7 +32,8 @@ def relevance(source: AttentionGradients) -> Heatmap:
         source: What `attention_gradients` returned.
 
     Returns:
-        Maps `[image, row, column]` on the grid of patches, float32, each ≥ 0, in the logit's units.
+        Maps `[image, row, column]` on the grid of patches, float32, each ≥ 0, of no fixed scale: a path
+        through k layers has the logit's unit to the power k.
     """
     attention = source.attention
     row = reading_row(attention)
@@ -65,9 +66,8 @@ def gradient_rollout(source: AttentionGradients) -> Heatmap:
 
 
 def _backwards(source: AttentionGradients) -> list[tuple[Tensor, Tensor]]:
-    """Return weights and gradients of each layer, without a graph, from the last layer to the first."""
-    weights = [weight.detach() for weight in source.attention.weights]
-    return list(zip(weights, source.gradients, strict=True))[::-1]
+    """Return weights and gradients of each layer, from the last layer to the first."""
+    return list(zip(source.attention.weights, source.gradients, strict=True))[::-1]
 
 
 def _heatmap(source: AttentionGradients, row: Tensor, *, method: str) -> Heatmap:
