@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from vitscope.capture.tape import capture
-from vitscope.errors import CaptureError, InputError, NotFiniteError
+from vitscope.errors import CaptureError, InputError
+from vitscope.explain.targets import check_logits, choose_targets
 
 if TYPE_CHECKING:
     from typing import Any
@@ -76,14 +77,8 @@ def attention_gradients(
         with capture(model, **layout) as tape:
             model(given)
         attention = tape.attention()
-        logits = attention.logits
-        if logits is None or logits.ndim != 2:
-            raise CaptureError(
-                "the model does not return logits [image, class]", hint="return a plain tensor"
-            )
-        if not bool(torch.isfinite(logits).all()):
-            raise NotFiniteError("the model's output is not finite", hint="use another checkpoint")
-        chosen = _targets(targets, logits)
+        logits = check_logits(attention.logits, len(given))
+        chosen = choose_targets(targets, logits)
         score = logits.gather(1, chosen[:, None]).sum()
         found = torch.autograd.grad(score, attention.weights, allow_unused=True)
     gradients = [gradient for gradient in found if gradient is not None]
@@ -95,17 +90,3 @@ def attention_gradients(
         )
     weights = [weight.detach() for weight in attention.weights]
     return AttentionGradients(replace(attention, weights=weights, logits=logits.detach()), gradients, chosen)
-
-
-def _targets(given: Tensor | None, logits: Tensor) -> Tensor:
-    if given is None:
-        return logits.detach().argmax(dim=1)
-    images, classes = logits.shape
-    if tuple(given.shape) != (images,) or given.dtype.is_floating_point or given.dtype is torch.bool:
-        raise InputError(
-            f"expected one class an image, {images} whole numbers, got {given.dtype} {list(given.shape)}"
-        )
-    outside = given[(given < 0) | (given >= classes)]
-    if len(outside):
-        raise InputError(f"expected targets in 0 … {classes - 1}, got {int(outside[0])}")
-    return given.to(device=logits.device, dtype=torch.int64)
