@@ -8,6 +8,7 @@ import torch
 
 from vitscope.capture.tape import capture
 from vitscope.errors import InputError
+from vitscope.explain.flow import attention_flow
 from vitscope.explain.gradients import attention_gradients
 from vitscope.explain.raw import raw_attention
 from vitscope.explain.relevance import gradient_rollout, relevance
@@ -74,6 +75,17 @@ def _relevance(
     return relevance(attention_gradients(model, images, targets=targets, **layout))
 
 
+def _flow(
+    model: nn.Module,
+    images: Tensor,
+    *,
+    targets: Tensor | None = None,  # noqa: ARG001 - explains no class
+    fuse: Fusion = "mean",
+    **layout: Any,  # noqa: ANN401 - capture's own
+) -> Heatmap:
+    return attention_flow(_attention(model, images, heads=fuse, **layout), fuse=fuse)
+
+
 def _attention(model: nn.Module, images: Tensor, *, heads: Fusion | None, **layout: Any) -> Attention:  # noqa: ANN401
     """Return the attention of one forward pass, once its logits are finite."""
     with torch.inference_mode(), capture(model, heads=heads, **layout) as tape:
@@ -89,4 +101,5 @@ MAPS: Mapping[str, Callable[..., Heatmap]] = {
     "raw": _raw,
     "gradient-rollout": _gradient_rollout,
     "relevance": _relevance,
+    "flow": _flow,
 }

@@ -93,6 +93,16 @@ _TABLE = (
         cost="1 F + 1 B",
         source="Chefer, Gur and Wolf 2021, arXiv 2103.15679",
     ),
+    Method(
+        name="flow",
+        title="Attention flow",
+        needs="attention",
+        applies=_TRANSFORMERS,
+        per_class=False,
+        signed=False,
+        cost="1 F + a maximum flow a token",
+        source="Abnar and Zuidema 2020, arXiv 2005.00928",
+    ),
 )
 
 METHODS: Mapping[str, Method] = {method.name: method for method in _TABLE}
