@@ -1,0 +1,186 @@
+"""How faithful the maps of several methods are: perturbation curves, and the ranking with its intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from vitscope.figures.lettering import plain, shorten
+from vitscope.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    LIGHT,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    new_figure,
+    owner,
+    styled,
+)
+from vitscope.records.faithfulness import CENTRE, METRICS, is_baseline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from vitscope.analysis.faithfulness import MethodRanking
+    from vitscope.analysis.perturbation_curves import MeanCurve
+
+__all__ = ["draw_method_ranking", "draw_perturbation_curve", "draw_perturbation_curves"]
+
+_COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.2)), (0, (1, 1)))
+_OF_NOISE, _OF_CENTRE = (0, (4, 2)), (0, (1, 1.5))
+_TITLES = {
+    "deletion": ("Deletion", "Pixels set to the mean (%)"),
+    "insertion": ("Insertion", "Pixels put into the blur (%)"),
+    "road_morf": ("ROAD, most relevant first", "Pixels imputed (%)"),
+    "road_lerf": ("ROAD, least relevant first", "Pixels imputed (%)"),
+}
+_LOW = ("deletion", "road_morf")
+_ACROSS = 4  # panels of a ranking in a row
+_ROW = 0.155  # inches a method
+_MARKER = 3.6
+
+
+@styled
+def draw_perturbation_curves(curves: Mapping[str, Mapping[str, MeanCurve]]) -> Figure:
+    """Draw all curves, a panel a kind, with one legend; see `draw_perturbation_curve`.
+
+    Args:
+        curves: What `mean_curves` returns.
+    """
+    kinds = list(curves)
+    methods = list(curves[kinds[0]])
+    across = min(2, len(kinds))
+    down = -(-len(kinds) // across)
+    legend = 0.16 * -(-len(methods) // 4) + 0.1
+    figure = new_figure(1.85 * down + legend, width=5.5 if across == 2 else 3.2)
+    axes = figure.subplots(down, across, squeeze=False, sharey=True)
+    for ax, kind in zip(axes.flat, kinds, strict=False):
+        draw_perturbation_curve(curves[kind], kind, ax=ax)
+    for ax in axes.flat[len(kinds) :]:
+        ax.remove()
+    for row in axes:
+        row[0].set_ylabel("Probability of the class")
+    styles = _styles(methods)
+    handles = [Line2D([], [], **styles[name], label=shorten(name, 110, size=7)) for name in methods]
+    drawn = figure.legend(handles=handles, loc="outside lower center", ncols=4, handlelength=2.4)
+    plain(drawn.get_texts())
+    return figure
+
+
+@styled
+def draw_perturbation_curve(curves: Mapping[str, MeanCurve], kind: str, *, ax: Axes | None = None) -> Figure:
+    """Draw one kind of curve: a line a method, baselines in grey, and a band for the 95 % interval.
+
+    Args:
+        curves: By method.
+        kind: `deletion`, `insertion`, `road_morf` or `road_lerf`.
+        ax: Axes to draw on; without them a figure is made.
+
+    Returns:
+        The figure drawn on.
+    """
+    ax = ax or new_figure(2.4, width=3.2).subplots()
+    for name, style in _styles(list(curves)).items():
+        each = curves[name]
+        below = is_baseline(name)
+        ax.plot(100 * each.fractions, each.means, **style, zorder=2 if below else 3)
+        ax.fill_between(
+            100 * each.fractions, *each.intervals.T, color=style["color"], alpha=0.1, linewidth=0, zorder=1
+        )
+    title, label = _TITLES[kind]
+    better = "lower" if kind in _LOW else "higher"
+    ax.set_title(f"{title} ({better} is better)", size=8)
+    ax.set_xlabel(label)
+    ax.set_xlim(0, 100)
+    ax.set_ylim(0, 1)
+    ax.grid(color=LIGHT, linewidth=0.5)
+    return owner(ax)
+
+
+def _styles(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return each method's line: colours first, then other dashes; baselines dashed and dotted in grey."""
+    found: dict[str, dict[str, Any]] = {}
+    own = [name for name in methods if not is_baseline(name)]
+    for place, name in enumerate(own):
+        colour = _COLOURS[place % len(_COLOURS)]
+        dashes = _DASHES[place // len(_COLOURS) % len(_DASHES)]
+        found[name] = {"color": colour, "linestyle": dashes, "linewidth": 1.2}
+    for name in methods:
+        if name not in found:
+            dashes = _OF_CENTRE if name == CENTRE else _OF_NOISE
+            width = 1.2 if name in (CENTRE, "random") else 0.7
+            found[name] = {"color": GREY, "linestyle": dashes, "linewidth": width}
+    return found
+
+
+@styled
+def draw_method_ranking(ranking: MethodRanking) -> Figure:
+    """Draw every method's mean score with its 95 % interval, a panel a metric, the best mean rank on top.
+
+    Filled where the method beats the baselines that the metric is compared with, hollow where not; the
+    baselines stand below in grey, and a line goes up from each.
+
+    Args:
+        ranking: What `rank_methods` returns.
+    """
+    count = len(ranking.metrics)
+    across = min(_ACROSS, count)
+    down = -(-count // across)
+    figure = new_figure((0.75 + _ROW * len(ranking.methods)) * down + 0.2)
+    axes = figure.subplots(down, across, squeeze=False)
+    for place, ax in enumerate(axes.flat):
+        if place < count:
+            _panel(ax, ranking, place, names=place % across == 0)
+        else:
+            ax.remove()
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=3, handletextpad=0.3)
+    return figure
+
+
+def _panel(ax: Axes, ranking: MethodRanking, column: int, *, names: bool) -> None:
+    metric = METRICS[ranking.metrics[column]]
+    for row, place in enumerate(ranking.order):
+        method = ranking.methods[place]
+        value, bounds = ranking.means[place, column], ranking.intervals[place, column]
+        aside = is_baseline(method)
+        colour = GREY if aside else BLUE
+        face = colour if aside or ranking.beaten(method, metric.name) else "white"
+        if aside:
+            dashes = _OF_CENTRE if method == CENTRE else _OF_NOISE
+            ax.plot([value, value], [-0.6, row], color=GREY, linewidth=0.6, linestyle=dashes, zorder=1)
+        if np.isfinite(bounds).all():
+            ax.plot(bounds, [row, row], color=colour, linewidth=1.1, zorder=2)
+        marker = "s" if aside else "o"
+        ax.plot([value], [row], marker, color=colour, markerfacecolor=face, markersize=_MARKER, zorder=3)
+    labels = [shorten(ranking.methods[place], 85, size=6.5) for place in ranking.order]
+    ax.set_yticks(range(len(labels)), labels if names else [""] * len(labels))
+    ax.tick_params(axis="y", length=0, labelsize=6.5)
+    ax.tick_params(axis="x", labelsize=6.5)
+    plain(ax.get_yticklabels())
+    ax.set_ylim(len(labels) - 0.4, -0.6)
+    ax.spines["left"].set_visible(False)
+    ax.grid(axis="x", color=LIGHT, linewidth=0.5)
+    ax.margins(x=0.08)
+    ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+    ax.set_title(metric.title, size=7.5)
+    ax.set_xlabel(f"{metric.better} is better", size=6.5)
+
+
+def _legend() -> list[Line2D]:
+    style: dict[str, Any] = {"linestyle": "none", "markersize": _MARKER}
+    return [
+        Line2D([], [], marker="o", color=BLUE, label="better than the baselines", **style),
+        Line2D([], [], marker="o", color=BLUE, markerfacecolor="white", label="not better", **style),
+        Line2D([], [], marker="s", color=GREY, label="baseline", **style),
+    ]
