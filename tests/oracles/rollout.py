@@ -70,3 +70,10 @@ def rollout_map(layers, grid, prefix, pool, how="mean", fraction=0.0):
         patches = matrix[prefix:]
         row = [sum(column) / len(patches) for column in zip(*patches, strict=True)]
     return np.array(row[prefix:]).reshape(grid)
+
+
+def maps_by_depth(layers, grid, prefix, pool, how="mean", fraction=0.0):
+    """The map of one image after the first layer, after the second, and so on."""
+    return [
+        rollout_map(layers[:depth], grid, prefix, pool, how, fraction) for depth in range(1, len(layers) + 1)
+    ]

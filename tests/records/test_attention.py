@@ -148,3 +148,43 @@ def test_fusing_heads(how, expected):
 def test_unknown_fusion():
     with pytest.raises(InputError, match="median"):
         fuse_heads(torch.rand(1, 1, 2, 2), "median")
+
+
+@pytest.mark.parametrize(
+    ("layers", "heads"),
+    [(None, None), ([0, 2], None), (None, [1]), ([-1], [0, -1]), (range(1, 3), (0, 1, 2))],
+)
+def test_some_layers_and_heads(layers, heads):
+    made = attention(3, weights=[torch.rand(3, 3, 7, 7) for _ in range(3)], pool="mean")
+    chosen = made.select(layers=layers, heads=heads)
+    wanted = [number % 3 for number in (range(3) if layers is None else layers)]
+    kept = [number % 3 for number in (range(3) if heads is None else heads)]
+    assert chosen.layers == tuple(f"blocks.{number}.attn" for number in wanted)
+    for number, weight in zip(wanted, chosen.weights, strict=True):
+        assert weight.shape[1] == len(kept)
+        for place, head in enumerate(kept):
+            assert torch.equal(weight[:, place], made.weights[number][:, head])
+    assert (chosen.grid, chosen.prefix, chosen.pool) == (made.grid, made.prefix, "mean")
+    assert chosen.logits is made.logits
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"layers": [2]}, "a layer in 0 … 1 or -2 … -1, got 2"),
+        ({"layers": []}, "at least one layer"),
+        ({"layers": [1, 0]}, "rising order"),
+        ({"heads": [-3]}, "a head in 0 … 1 or -2 … -1, got -3"),
+        ({"heads": [0, -2]}, "each once"),
+    ],
+)
+def test_layers_and_heads_that_are_not_there(asked, said):
+    with pytest.raises(InputError, match=said):
+        attention().select(**asked)
+
+
+def test_heads_that_were_fused_cannot_be_chosen():
+    fused = attention(1, weights=[torch.rand(3, 1, 7, 7)], heads="max")
+    with pytest.raises(InputError, match="fused by max in capturing"):
+        fused.select(heads=[0])
+    assert fused.select(layers=[0]).heads == "max"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,11 +12,13 @@ from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.records.provenance import Provenance
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["Attention", "Fusion", "Pool", "fuse_heads"]
+__all__ = ["Attention", "Fusion", "Pool", "choose_numbers", "fuse_heads"]
 
 Fusion = Literal["mean", "max", "min"]
 Pool = Literal["cls", "mean"]
@@ -64,6 +66,32 @@ class Attention:
     def tokens(self) -> int:
         """How many tokens there are: the prefix and the patches."""
         return self.prefix + self.grid[0] * self.grid[1]
+
+    def select(self, *, layers: Sequence[int] | None = None, heads: Sequence[int] | None = None) -> Attention:
+        """Return the record of some layers and some heads alone; what is left out of None is all of them.
+
+        Layers keep their names and are numbered anew, and so are heads. A record without a layer in between
+        is no chain any more: look at its layers one by one, but do not roll it out.
+
+        Args:
+            layers: Their numbers in rising order, from 0 at the input; negative from the end.
+            heads: Their numbers in rising order, from 0, the same in every layer; negative from the last.
+
+        Raises:
+            InputError: There is no such layer or head, one is named twice or out of order, none is named, or
+                heads were fused in capturing.
+        """
+        if heads is not None and self.heads is not None:
+            raise InputError(
+                f"the heads were fused by {self.heads} in capturing, so that none can be chosen",
+                hint="capture with heads=None",
+            )
+        numbers = range(len(self.weights))
+        chosen = numbers if layers is None else choose_numbers(layers, len(numbers), what="layer")
+        weights = [self.weights[number] for number in chosen]
+        if heads is not None:
+            weights = [weight[:, choose_numbers(heads, weight.shape[1], what="head")] for weight in weights]
+        return replace(self, weights=weights, layers=tuple(self.layers[number] for number in chosen))
 
     def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
         """Write the folder: `layer_00.npy`…, one file a layer, `logits.npy`, and `manifest.json` last.
@@ -135,6 +163,26 @@ def fuse_heads(weights: Tensor, how: Fusion) -> Tensor:
     if how == "min":
         return weights.amin(dim=1, keepdim=True)
     raise InputError(f"expected heads fused by `mean`, `max` or `min`, got {how!r}")
+
+
+def choose_numbers(asked: Sequence[int], count: int, *, what: str) -> list[int]:
+    """Return the numbers that were asked for, of `count` things that are numbered from 0, each from 0 on.
+
+    Args:
+        asked: Numbers in rising order; negative from the end.
+        count: How many there are.
+        what: What they are, for the message.
+
+    Raises:
+        InputError: A number is out of range, named twice or out of order, or there is none.
+    """
+    wrong = [number for number in asked if not -count <= number < count]
+    if wrong:
+        raise InputError(f"expected a {what} in 0 … {count - 1} or -{count} … -1, got {wrong[0]}")
+    numbers = [number % count for number in asked]
+    if not numbers or numbers != sorted(set(numbers)):
+        raise InputError(f"expected at least one {what}, each once, in rising order, got {list(asked)}")
+    return numbers
 
 
 def _check_options(record: Attention) -> None:
