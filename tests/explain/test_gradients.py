@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torchvision
+from torch import nn
 
 from tests.oracles.smallnets import Mixer, SmallNet, fused, image_size, timm_net
 from vitscope.errors import CaptureError, InputError, NotFiniteError
@@ -46,6 +47,59 @@ def test_equal_the_model_s_own_explicit_code_image_by_image(kind):
         assert own.abs().max() > 0
         torch.testing.assert_close(seen, own, atol=1e-6, rtol=1e-4)
     assert torch.equal(found.targets, targets)
+
+
+def multihead_copy(attend, found):
+    """`nn.MultiheadAttention.forward` in plain products, batch first; its weights go to `found`."""
+
+    def forward(query, key, value, **_):
+        assert query is key is value
+        heads = []
+        width = attend.embed_dim // attend.num_heads
+        three = query @ attend.in_proj_weight.T + attend.in_proj_bias
+        for head in range(attend.num_heads):
+            rows = slice(head * width, (head + 1) * width)
+            one, other, third = (part[..., rows] for part in three.chunk(3, dim=-1))
+            heads.append(((one @ other.transpose(1, 2)) / width**0.5).exp())
+            heads[-1] = (heads[-1] / heads[-1].sum(dim=-1, keepdim=True), third)
+        # The stacked weights are what the rest is made of: a gradient by them reaches every head.
+        weights = torch.stack([weight for weight, _ in heads], dim=1)
+        found.append(weights)
+        joined = torch.cat([weights[:, head] @ third for head, (_, third) in enumerate(heads)], dim=-1)
+        return joined @ attend.out_proj.weight.T + attend.out_proj.bias, None
+
+    return forward
+
+
+def torchvision_vit():
+    torch.manual_seed(2)
+    model = torchvision.models.VisionTransformer(32, 8, 3, 4, 16, 32, num_classes=5).eval()
+    nn.init.normal_(model.heads.head.weight)  # torchvision starts it at 0, where no logit has a gradient
+    return model
+
+
+def torch_encoder():
+    torch.manual_seed(2)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    return SmallNet(nn.TransformerEncoder(layer, 3, enable_nested_tensor=False), cls=True)
+
+
+@pytest.mark.parametrize("make", [torchvision_vit, torch_encoder])
+def test_multihead_attention_of_torch_by_an_explicit_copy(make):
+    model = make()
+    images, targets = torch.randn(3, 3, 32, 32), torch.tensor([3, 0, 2])
+    found = attention_gradients(model, images, targets=targets)
+    weights, attending = [], [each for each in model.modules() if isinstance(each, nn.MultiheadAttention)]
+    for attend in attending:
+        attend.forward = multihead_copy(attend, weights)
+    logits = model(images)
+    expected = torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), weights)
+    torch.testing.assert_close(found.attention.logits, logits, atol=1e-5, rtol=1e-5)
+    assert len(expected) == len(found.gradients) == 3
+    for layer, own in enumerate(expected):
+        torch.testing.assert_close(found.attention.weights[layer], weights[layer], atol=1e-6, rtol=0)
+        torch.testing.assert_close(found.gradients[layer], own, atol=1e-6, rtol=1e-4)
+        assert own.abs().max() > 1e-4
 
 
 def test_the_predicted_class_where_none_is_named():
@@ -92,9 +146,22 @@ def test_targets_that_are_no_classes(targets, said):
 def test_what_has_no_gradients():
     with pytest.raises(CaptureError, match="no attention"):
         attention_gradients(torchvision.models.resnet18(num_classes=3).eval(), torch.randn(1, 3, 32, 32))
-    net = torchvision.models.VisionTransformer(32, 8, 2, 4, 16, 32, num_classes=5).eval()
-    with pytest.raises(CaptureError, match="do not depend on the recorded weights of encoder"):
-        attention_gradients(net, torch.randn(1, 3, 32, 32))
+
+
+def test_attention_that_the_logits_do_not_depend_on():
+    class Aside(nn.Module):
+        """Attends, and passes its tokens on as they came."""
+
+        def __init__(self):
+            super().__init__()
+            self.mixer = Mixer(fused)
+
+        def forward(self, tokens):
+            self.mixer(tokens)
+            return tokens
+
+    with pytest.raises(CaptureError, match=r"do not depend on the recorded weights of mixer\.0\.mixer"):
+        attention_gradients(SmallNet(nn.Sequential(Aside(), Mixer(fused))), torch.randn(1, 3, 16, 16))
 
 
 def test_logits_that_are_not_finite():

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional as F
 
 from vitscope.errors import CaptureError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["DotProduct", "multi_head", "refuse_dropout"]
-
-_SIGNATURE = inspect.signature(F.multi_head_attention_forward)
+__all__ = ["DotProduct", "refuse_dropout"]
 
 
 @dataclass(frozen=True)
 class DotProduct:
     """One call of `F.scaled_dot_product_attention`, its arguments in that function's order.
 
-    `softmax(query · keyᵀ · scale + mask) · value`, `[…, head, query, channel]`.
+    `softmax(query · keyᵀ · scale + mask) · value`, `[…, head, query, channel]`. `blind`, which that function
+    has not, is the weight that a query gives each key if it may see none of them.
     """
 
     query: Tensor
@@ -35,6 +32,7 @@ class DotProduct:
     is_causal: bool = False
     scale: float | None = None
     enable_gqa: bool = False
+    blind: float = 0.0
 
     def compute(self) -> tuple[Tensor, Tensor]:
         """Return the output and the weights `[…, head, query, key]`, float32 or wider; rows sum to 1.
@@ -58,7 +56,7 @@ class DotProduct:
         weights = torch.softmax(scores, dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
         if mask is not None:
             # A query that may see nothing attends to nothing, as in the fused kernels, instead of NaN.
-            weights = weights.masked_fill((scores == -math.inf).all(dim=-1, keepdim=True), 0.0)
+            weights = weights.masked_fill((scores == -math.inf).all(dim=-1, keepdim=True), self.blind)
         return torch.matmul(weights.to(value.dtype), value), weights
 
     def _check(self) -> None:
@@ -73,26 +71,6 @@ class DotProduct:
         if mask is not None and mask.dtype is torch.bool:
             return torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask, -math.inf)
         return mask
-
-
-def multi_head(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Tensor, Tensor | None], Tensor]:
-    """Run `F.multi_head_attention_forward` with its weights; return its own result and the weights.
-
-    Raises:
-        CaptureError: Dropout is on.
-    """
-    bound = _SIGNATURE.bind(*args, **kwargs)
-    bound.apply_defaults()
-    asked = bound.arguments
-    wanted, average = asked["need_weights"], asked["average_attn_weights"]
-    refuse_dropout(asked["dropout_p"] if asked["training"] else 0.0)
-    batched = asked["query"].ndim == 3
-    asked.update(need_weights=True, average_attn_weights=False)
-    output, weights = F.multi_head_attention_forward(*bound.args, **bound.kwargs)
-    assert weights is not None  # need_weights is on  # noqa: S101
-    if not wanted:
-        return (output, None), weights
-    return (output, weights.mean(dim=1 if batched else 0) if average else weights), weights
 
 
 def refuse_dropout(rate: float) -> None:

@@ -9,7 +9,8 @@ import torch
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from vitscope.capture.explicit import DotProduct, multi_head, refuse_dropout
+from vitscope.capture.explicit import DotProduct, refuse_dropout
+from vitscope.capture.multihead import multi_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
