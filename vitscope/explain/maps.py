@@ -9,6 +9,7 @@ import torch
 from vitscope.capture.tape import capture
 from vitscope.errors import InputError
 from vitscope.explain.flow import attention_flow
+from vitscope.explain.gradcam import grad_cam
 from vitscope.explain.gradients import attention_gradients
 from vitscope.explain.raw import raw_attention
 from vitscope.explain.relevance import gradient_rollout, relevance
@@ -102,4 +103,5 @@ MAPS: Mapping[str, Callable[..., Heatmap]] = {
     "gradient-rollout": _gradient_rollout,
     "relevance": _relevance,
     "flow": _flow,
+    "grad-cam": grad_cam,
 }

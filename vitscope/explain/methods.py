@@ -103,6 +103,16 @@ _TABLE = (
         cost="1 F + a maximum flow a token",
         source="Abnar and Zuidema 2020, arXiv 2005.00928",
     ),
+    Method(
+        name="grad-cam",
+        title="Grad-CAM",
+        needs="activations and gradients",
+        applies="convolutions and transformers",
+        per_class=True,
+        signed=False,
+        cost="1 F + 1 B from the layer on",
+        source="Selvaraju et al. 2017, arXiv 1610.02391",
+    ),
 )
 
 METHODS: Mapping[str, Method] = {method.name: method for method in _TABLE}
