@@ -1,0 +1,57 @@
+"""The trunk of a model: where it keeps its blocks and stages."""
+
+from __future__ import annotations
+
+import re
+
+from torch import nn
+
+__all__ = ["has_attention", "stacks", "stated_stages"]
+
+# Attention over channels as well: a chain that leaves such blocks out would be a part of the trunk.
+_ATTENTION = re.compile(r"attention|attn|xca|crosscov", re.IGNORECASE)
+
+
+def stacks(module: nn.Module, path: str = "") -> list[list[str]]:
+    """Return the names of the modules with weights in each container below a module, the outermost ones."""
+    deeper: list[list[str]] = []
+    inside: list[str] = []
+    for name, child in module.named_children():
+        place = f"{path}.{name}" if path else name
+        if _is_container(module) and _is_block(child):
+            inside.append(place)
+        deeper += stacks(child, place)
+    if len(inside) > 1 or (inside and sum(map(len, deeper)) < 2):
+        return [inside]
+    return deeper
+
+
+def stated_stages(model: nn.Module) -> list[str]:
+    """Return the stages that a model of timm states, below whatever it is wrapped in."""
+    for name, module in model.named_modules():
+        stated = getattr(module, "feature_info", None)
+        if isinstance(stated, list):
+            places = [str(each["module"]) for each in stated]
+            return [f"{name}.{place}" if name else place for place in places]
+    return []
+
+
+def _is_container(module: nn.Module) -> bool:
+    return isinstance(module, nn.Sequential | nn.ModuleList)
+
+
+def _is_block(module: nn.Module) -> bool:
+    return not _is_container(module) and not _is_plain(module) and _has_weights(module)
+
+
+def _is_plain(module: nn.Module) -> bool:
+    return type(module).__module__.startswith("torch.nn.modules.") and next(module.children(), None) is None
+
+
+def has_attention(module: nn.Module) -> bool:
+    """Return whether something in a module is attention by the name of its class."""
+    return any(_ATTENTION.search(type(each).__name__) for each in module.modules())
+
+
+def _has_weights(module: nn.Module) -> bool:
+    return any(parameter.ndim > 1 for parameter in module.parameters())
