@@ -1,62 +1,76 @@
-"""Which module of a model is running, learned from hooks that are gone after the block."""
+"""Which module of a model is running: read off the calls in progress, with few hooks."""
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from torch import nn
 
-    from torch import nn
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["Running", "Watcher"]
 
 
 class Watcher(Protocol):
-    """What wants to know when the model starts and ends, and what it runs."""
+    """What wants to know when the model starts and ends, and that some modules run."""
 
     def started(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The model was called with these arguments."""
 
     def entered(self, name: str) -> None:
-        """A module of the model was called."""
+        """A module that is followed was called."""
 
     def ended(self, output: object) -> None:
         """The model returned this."""
 
 
 class Running:
-    """The stack of the modules that are running in the thread that made this.
+    """The modules that are running in the thread that made this.
 
     Args:
-        model: The model to follow.
+        modules: The modules of the model to follow, as `dict(model.named_modules())`.
         watcher: What is told.
     """
 
-    def __init__(self, model: nn.Module, watcher: Watcher) -> None:
-        self._model = model
+    def __init__(self, modules: Mapping[str, nn.Module], watcher: Watcher) -> None:
+        self._modules = modules
+        self._names = {id(module): name for name, module in modules.items()}
         self._watcher = watcher
         self._thread = threading.get_ident()
-        self._stack: list[str] = []
 
     @property
     def module(self) -> str:
-        """The innermost running module's name; empty for the model itself."""
-        return self._stack[-1] if self._stack else ""
+        """The innermost running module's name; empty for the model itself.
+
+        Layers of torch with nothing inside count as a part of the module that calls them.
+        """
+        # A hook on each module would tell as well, at several times the cost of a small model's pass.
+        call = nn.Module._call_impl.__code__
+        frame = sys._getframe()
+        while (above := frame.f_back) is not None:
+            frame = above
+            if frame.f_code is call:
+                module = frame.f_locals["self"]
+                name = self._names.get(id(module))
+                if name is not None and not _is_plain(module):
+                    return name
+        return ""
 
     @contextmanager
-    def hooked(self) -> Iterator[None]:
-        """Follow the model inside the block."""
-        handles = [self._model.register_forward_pre_hook(self._start, with_kwargs=True, prepend=True)]
+    def hooked(self, followed: Iterable[str]) -> Iterator[None]:
+        """Notice the model's calls, and those of the modules with these names, inside the block."""
+        model = self._modules[""]
+        handles = [model.register_forward_pre_hook(self._start, with_kwargs=True, prepend=True)]
         try:
-            for name, module in self._model.named_modules():
-                if module is not self._model and not _is_plain(module):
-                    handles.append(module.register_forward_pre_hook(partial(self._enter, name)))
-                    handles.append(module.register_forward_hook(partial(self._leave, name), always_call=True))
-            handles.append(self._model.register_forward_hook(self._end))
+            for name in followed:
+                module = self._modules[name]
+                handles.append(module.register_forward_pre_hook(partial(self._enter, name)))
+            handles.append(model.register_forward_hook(self._end))
             yield
         finally:
             for handle in handles:
@@ -68,7 +82,6 @@ class Running:
 
     def _start(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:  # noqa: ARG002
         if not self._elsewhere():
-            self._stack.clear()
             self._watcher.started(args, kwargs)
 
     def _end(self, module: nn.Module, args: tuple[Any, ...], output: object) -> None:  # noqa: ARG002
@@ -77,12 +90,7 @@ class Running:
 
     def _enter(self, name: str, module: nn.Module, args: tuple[Any, ...]) -> None:  # noqa: ARG002
         if not self._elsewhere():
-            self._stack.append(name)
             self._watcher.entered(name)
-
-    def _leave(self, name: str, module: nn.Module, args: tuple[Any, ...], output: object) -> None:  # noqa: ARG002
-        if not self._elsewhere() and self._stack and self._stack[-1] == name:
-            self._stack.pop()
 
 
 def _is_plain(module: nn.Module) -> bool:

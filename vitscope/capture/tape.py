@@ -16,7 +16,7 @@ from vitscope.errors import CaptureError, UsageError
 from vitscope.records.attention import Attention, fuse_heads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor
 
@@ -28,15 +28,14 @@ __all__ = ["Tape", "capture"]
 class Tape:
     """What `capture` recorded, pass by pass. Made by `capture`."""
 
-    def __init__(self, model: nn.Module, *, heads: Fusion | None, layout: Layout) -> None:
-        self._model = model
+    def __init__(self, modules: Mapping[str, nn.Module], *, heads: Fusion | None, layout: Layout) -> None:
+        self._modules = modules
         self._heads = heads
         self._layout = layout
         self._passes: list[Pass] = []
         self._current: Pass | None = None
-        self._running = Running(model, self)
+        self._running = Running(modules, self)
         self._interceptor = Interceptor(self)
-        self._classes = {name: type(module).__name__ for name, module in model.named_modules()}
 
     def attention(self) -> Attention:
         """Return the attention of all images that the model saw in the block, in their order.
@@ -64,7 +63,7 @@ class Tape:
                     f"the passes differ: images of {first.size} and {made.size} pixels or other layers",
                     hint="capture images of one size in one block",
                 )
-        grid, prefix, pool = find_layout(self._model, tokens, size=first.size, told=self._layout)
+        grid, prefix, pool = find_layout(self._modules[""], tokens, size=first.size, told=self._layout)
         weights = [
             _joined([made.seen[layer].weights for made in self._passes]) for layer in range(len(names))
         ]
@@ -102,8 +101,8 @@ class Tape:
         self._current = Pass(images=len(images), size=(int(height), int(width)))
 
     def entered(self, name: str) -> None:
-        """Note a module that runs and looks like attention."""
-        if self._current is not None and is_attention(self._classes[name]):
+        """Note a module that runs and is attention by its class."""
+        if self._current is not None:
             self._current.suspects[name] = None
 
     def heard(self, weights: Tensor) -> None:
@@ -111,12 +110,14 @@ class Tape:
         if self._current is None:
             return
         shape = tuple(weights.shape)
-        kind = classify(shape, images=self._current.images, class_name=self._classes.get(self.module, ""))
+        module = self.module
+        class_name = type(self._modules[module]).__name__
+        kind = classify(shape, images=self._current.images, class_name=class_name)
         kept = None
         if kind == "global":
             kept = weights.unsqueeze(1) if weights.ndim == 3 else weights
             kept = kept if self._heads is None else fuse_heads(kept, self._heads)
-        self._current.seen.append(Seen(self.module, shape, kind, kept))
+        self._current.seen.append(Seen(module, shape, kind, kept))
 
     def unused(self, shape: tuple[int, ...], module: str) -> None:
         """Note a softmax whose meaning is not known, unless nothing about it looks like attention."""
@@ -135,8 +136,11 @@ class Tape:
     @contextmanager
     def rolling(self) -> Iterator[Tape]:
         """Record inside the block; afterwards the model is as it was."""
+        suspects = [
+            name for name, module in self._modules.items() if name and is_attention(type(module).__name__)
+        ]
         try:
-            with self._running.hooked(), self._interceptor:
+            with self._running.hooked(suspects), self._interceptor:
                 yield self
         finally:
             self._current = None
@@ -180,15 +184,18 @@ def capture(
     """
     if heads not in (None, "mean", "max", "min"):
         raise UsageError(f"expected heads fused by `mean`, `max` or `min`, or None, got {heads!r}")
-    _check_visible(model)
-    tape = Tape(model, heads=heads, layout=Layout(grid=grid, prefix=prefix, pool=pool))
+    # Walked once: several walks take as long as a layer of a small model.
+    modules = dict(model.named_modules())
+    _check_visible(modules)
+    tape = Tape(modules, heads=heads, layout=Layout(grid=grid, prefix=prefix, pool=pool))
     with tape.rolling():
         yield tape
 
 
-def _check_visible(model: nn.Module) -> None:
-    for name, module in model.named_modules():
-        compiled = hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
+def _check_visible(modules: Mapping[str, nn.Module]) -> None:
+    for name, module in modules.items():
+        # torch.compile(module) holds the module as it was; module.compile() holds another way to call it.
+        compiled = "_orig_mod" in module._modules or module._compiled_call_impl is not None
         if compiled or isinstance(module, torch.jit.ScriptModule):
             raise CaptureError(
                 f"{name or 'the model'} is {'compiled' if compiled else 'scripted'} and hides its calls",

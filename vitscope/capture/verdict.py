@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from vitscope.errors import CaptureError
@@ -71,6 +72,7 @@ def classify(shape: tuple[int, ...], *, images: int, class_name: str) -> Kind:
     return "global" if shape[-1] == shape[-2] else "cross"
 
 
+@cache
 def is_attention(class_name: str) -> bool:
     """Whether a module's class is attention over tokens, by its name."""
     return bool(_ATTENTION.search(class_name)) and not (
