@@ -11,13 +11,16 @@ from vitscope.errors import InputError
 from vitscope.explain.flow import attention_flow
 from vitscope.explain.gradcam import grad_cam
 from vitscope.explain.gradients import attention_gradients
+from vitscope.explain.integrated import gradient_x_input, integrated_gradients
+from vitscope.explain.occlusion import occlusion
 from vitscope.explain.raw import raw_attention
 from vitscope.explain.relevance import gradient_rollout, relevance
 from vitscope.explain.rollout import rollout
+from vitscope.explain.sampled import gradient_shap, smoothgrad
 from vitscope.explain.targets import check_logits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -34,9 +37,11 @@ def _rollout(
     targets: Tensor | None = None,  # noqa: ARG001 - explains no class
     fuse: Fusion = "mean",
     discard: float = 0.0,
+    layers: Sequence[int] | None = None,
     **layout: Any,  # noqa: ANN401 - capture's own
 ) -> Heatmap:
-    return rollout(_attention(model, images, heads=fuse, **layout), fuse=fuse, discard=discard)
+    attention = _attention(model, images, heads=fuse, **layout)
+    return rollout(attention, fuse=fuse, discard=discard, layers=layers)
 
 
 def _raw(
@@ -104,4 +109,9 @@ MAPS: Mapping[str, Callable[..., Heatmap]] = {
     "relevance": _relevance,
     "flow": _flow,
     "grad-cam": grad_cam,
+    "integrated-gradients": integrated_gradients,
+    "gradient-x-input": gradient_x_input,
+    "smoothgrad": smoothgrad,
+    "occlusion": occlusion,
+    "gradient-shap": gradient_shap,
 }

@@ -43,4 +43,5 @@ def choose_targets(given: torch.Tensor | None, logits: torch.Tensor) -> torch.Te
     outside = given[(given < 0) | (given >= classes)]
     if len(outside):
         raise InputError(f"expected targets in 0 … {classes - 1}, got {int(outside[0])}")
-    return given.to(device=logits.device, dtype=torch.int64)
+    # A copy: a tensor of inference mode could not take part in a graph.
+    return given.to(device=logits.device, dtype=torch.int64, copy=True)
