@@ -60,7 +60,7 @@ def exact(model, images, baseline):
 
 def score_of(model, target):
     """`Curved` once more, in NumPy."""
-    weight, bias = model.weight[target].detach().numpy(), float(model.bias[target])
+    weight, bias = model.weight[target].detach().numpy(), float(model.bias[target].detach())
 
     def score(array):
         straight = ((array * weight).sum() + bias) / 4
