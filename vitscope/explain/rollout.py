@@ -125,9 +125,10 @@ def reading_row(attention: Attention) -> Tensor:
 
 def through(row: Tensor, fused: Tensor) -> Tensor:
     """Return `row` · Â, `[image, row, token]`; Â = row-normalise(A + I), A is `[image, token, token]`."""
+    fused = fused.to(row.device)
     # row · Â = (row/s) · A + row/s, with s the row sums of A + I.
-    shared = row / (fused.sum(dim=-1, keepdim=True).transpose(1, 2) + 1)
-    return torch.bmm(shared, fused.to(row.device)) + shared
+    shared = row / (fused.sum(dim=-1).unsqueeze(1) + 1)
+    return torch.baddbmm(shared, shared, fused)
 
 
 def over_patches(row: Tensor, attention: Attention) -> NDArray[np.float32]:

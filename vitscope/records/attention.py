@@ -151,18 +151,18 @@ class Attention:
 
 
 def fuse_heads(weights: Tensor, how: Fusion) -> Tensor:
-    """Fuse the heads of `[image, head, query, key]` to one: `[image, 1, query, key]`.
+    """Fuse the heads of `[image, head, query, key]` to one: `[image, 1, query, key]`; one head is itself.
 
     Raises:
         InputError: `how` is not `mean`, `max` or `min`.
     """
+    if how not in ("mean", "max", "min"):
+        raise InputError(f"expected heads fused by `mean`, `max` or `min`, got {how!r}")
+    if weights.shape[1] == 1:
+        return weights
     if how == "mean":
         return weights.mean(dim=1, keepdim=True)
-    if how == "max":
-        return weights.amax(dim=1, keepdim=True)
-    if how == "min":
-        return weights.amin(dim=1, keepdim=True)
-    raise InputError(f"expected heads fused by `mean`, `max` or `min`, got {how!r}")
+    return weights.amax(dim=1, keepdim=True) if how == "max" else weights.amin(dim=1, keepdim=True)
 
 
 def choose_numbers(asked: Sequence[int], count: int, *, what: str) -> list[int]:
