@@ -56,6 +56,7 @@ class MethodRanking:
         methods: As in the record, baselines last.
         metrics: As in the record.
         n: The number of images.
+        measured: `[metric]`, how many of them it was measured on.
         means: `[method, metric]`, over the images.
         intervals: `[method, metric, 2]`, bootstrap 95 %; NaN where the scores do not vary.
         ranks: `[method, metric]`, 1 is the best, equals share the mean of their places; NaN for baselines.
@@ -67,6 +68,7 @@ class MethodRanking:
     methods: tuple[str, ...]
     metrics: tuple[str, ...]
     n: int
+    measured: NDArray[np.int64]
     means: Floats
     intervals: Floats
     ranks: Floats
@@ -165,26 +167,24 @@ def rank_methods(record: Faithfulness, *, replicates: int = REPLICATES, seed: in
     """Rank the methods by each metric, with bootstrap intervals over the images.
 
     All methods and metrics of a replicate see the same images, so that differences are paired. A method
-    beats a baseline where the 95 % interval of its difference lies wholly on the good side of 0. The
-    intervals are of each comparison by itself: of twenty methods that know nothing, about one beats a
-    baseline by chance (half an interval's error is on the good side).
+    beats a baseline where the 95 % interval of its difference lies wholly on the good side of 0. Each
+    comparison stands by itself: of forty methods that know nothing, about one beats a baseline by chance.
 
     Args:
         record: The scores.
         replicates: How often the images are drawn anew.
         seed: The seed of the draws.
     """
-    scores = record.scores
-    count = len(record)
-    draws = scores @ all_draws(count, replicates=replicates, seed=seed).T / count
-    means = scores.mean(axis=2)
+    means = np.nanmean(record.scores, axis=2)
+    draws = _draws(record, replicates, seed)
     ranks = _ranks(record, means)
     faithful = [METRICS[metric].faithful for metric in record.metrics]
     mean_ranks = ranks[:, faithful].mean(axis=1) if any(faithful) else np.full(len(ranks), np.nan)
     return MethodRanking(
         methods=record.methods,
         metrics=record.metrics,
-        n=count,
+        n=len(record),
+        measured=record.measured.sum(axis=1),
         means=means,
         intervals=np.array(
             [[_bounds(row, float(mean)) for row, mean in zip(*each, strict=True)]
@@ -194,6 +194,16 @@ def rank_methods(record: Faithfulness, *, replicates: int = REPLICATES, seed: in
         mean_ranks=mean_ranks,
         advantages=tuple(_advantages(record, draws)),
     )  # fmt: skip
+
+
+def _draws(record: Faithfulness, replicates: int, seed: int) -> Floats:
+    """Return every mean score of the images drawn anew, `[method, metric, replicate]`."""
+    found = np.empty((*record.scores.shape[:2], replicates))
+    for column, measured in enumerate(record.measured):
+        count = int(measured.sum())
+        weights = all_draws(count, replicates=replicates, seed=seed)
+        found[:, column] = record.scores[:, column, measured] @ weights.T / count
+    return found
 
 
 def all_draws(count: int, *, replicates: int, seed: int) -> Floats:
@@ -224,9 +234,9 @@ def _advantages(record: Faithfulness, draws: Floats) -> Iterator[Advantage]:
                 if baseline not in record.methods:
                     continue
                 other = record.methods.index(baseline)
-                difference = float((record.scores[place, column] - record.scores[other, column]).mean())
+                difference = float(np.nanmean(record.scores[place, column] - record.scores[other, column]))
                 low, high = _bounds(draws[place, column] - draws[other, column], difference)
-                if np.isnan(low) and len(record) > 1:
+                if np.isnan(low) and record.measured[column].sum() > 1:
                     low = high = difference  # the same on every image
                 better = high < 0 if METRICS[metric].better == "lower" else low > 0
                 yield Advantage(method, metric, baseline, difference, low, high, better)

@@ -91,7 +91,7 @@ class Faithfulness:
         methods: The methods, baselines last: `random`, where maps have several grids a further one for each
             finer grid (`random 32x32`), and `centre`.
         metrics: Keys of `METRICS`, in its order.
-        scores: `[method, metric, image]`, finite.
+        scores: `[method, metric, image]`; NaN where a metric was not measured on an image, of any method.
         grids: `[method]`, rows and columns of each method's maps.
         fractions: `[step]` a curve: the share of pixels taken out (`deletion`, `road_morf`, `road_lerf`) or
             put in (`insertion`).
@@ -124,6 +124,11 @@ class Faithfulness:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """Where there is a score, `[metric, image]`; the same images of every method."""
+        return np.asarray(~np.isnan(self.scores).all(axis=0))
 
     def baseline_of(self, method: str, kind: str) -> str:
         """Return the baseline of this kind for a method: noise is that of the method's own grid.
@@ -217,9 +222,13 @@ def _check_shapes(record: Faithfulness) -> None:
         raise InputError(
             f"expected scores {list(shape)} of at least one image, got {list(record.scores.shape)}"
         )
-    if not np.isfinite(record.scores).all():
-        method, metric, _ = np.argwhere(~np.isfinite(record.scores))[0]
+    wrong = ~np.isfinite(record.scores) & record.measured[None]
+    if wrong.any():
+        method, metric, _ = np.argwhere(wrong)[0]
         raise InputError(f"the {record.metrics[metric]} of {record.methods[method]} is not finite")
+    if not record.measured.any(axis=1).all():
+        lacking = record.metrics[int(record.measured.any(axis=1).argmin())]
+        raise InputError(f"the {lacking} was measured on no image")
     if record.confidence.shape != (images,):
         raise InputError(f"expected {images} probabilities, got {list(record.confidence.shape)}")
     for name, curve in record.curves.items():
