@@ -42,7 +42,8 @@ class FeatureMap:
             return output
         if self.order == "channels last":
             return output.permute(0, 3, 1, 2)
-        return output[:, self.prefix :].transpose(1, 2).unflatten(2, self.grid)
+        patches = output[:, self.prefix :].transpose(1, 2)
+        return patches.reshape(*patches.shape[:2], *self.grid)
 
 
 def find_feature_map(

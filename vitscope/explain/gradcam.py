@@ -90,14 +90,14 @@ def grad_cam(
 
 
 def _module(model: nn.Module, name: str) -> nn.Module:
-    modules = dict(model.named_modules())
-    if not name or name not in modules:
-        near = get_close_matches(name, modules, n=1)
+    known = [each for each, _ in model.named_modules() if each]
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
         raise UsageError(
             f"the model has no layer {name!r}",
             hint=f"did you mean {near[0]}?" if near else "see model.named_modules()",
         )
-    return modules[name]
+    return model.get_submodule(name)
 
 
 def _run(model: nn.Module, module: nn.Module, name: str, images: Tensor) -> tuple[Tensor, Tensor]:

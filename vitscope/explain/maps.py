@@ -12,6 +12,7 @@ from vitscope.explain.flow import attention_flow
 from vitscope.explain.gradcam import grad_cam
 from vitscope.explain.gradients import attention_gradients
 from vitscope.explain.integrated import gradient_x_input, integrated_gradients
+from vitscope.explain.legrad import legrad
 from vitscope.explain.occlusion import occlusion
 from vitscope.explain.raw import raw_attention
 from vitscope.explain.relevance import gradient_rollout, relevance
@@ -108,6 +109,7 @@ MAPS: Mapping[str, Callable[..., Heatmap]] = {
     "gradient-rollout": _gradient_rollout,
     "relevance": _relevance,
     "flow": _flow,
+    "legrad": legrad,
     "grad-cam": grad_cam,
     "integrated-gradients": integrated_gradients,
     "gradient-x-input": gradient_x_input,

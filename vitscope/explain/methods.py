@@ -104,6 +104,16 @@ _TABLE = (
         source="Abnar and Zuidema 2020, arXiv 2005.00928",
     ),
     Method(
+        name="legrad",
+        title="LeGrad",
+        needs="attention and gradients",
+        applies=_TRANSFORMERS,
+        per_class=True,
+        signed=False,
+        cost="2 F + 1 B",
+        source="Bousselham et al. 2024, arXiv 2404.03214",
+    ),
+    Method(
         name="grad-cam",
         title="Grad-CAM",
         needs="activations and gradients",
