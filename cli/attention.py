@@ -2,54 +2,81 @@
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vitscope.cli.console import progress_bar, result_json, table, talk
-from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
-from vitscope.cli.subjects import check_out, data_of, find_checkpoint, find_images, parse_indices
+from vitscope.cli import explanation_options as options
+from vitscope.cli.console import progress_bar, result_json, talk
+from vitscope.cli.explained import (
+    Asked,
+    Model,
+    Place,
+    method_names,
+    run_explanation,
+    table_of,
+)
+from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet
+from vitscope.cli.subjects import check_out, parse_parts
+from vitscope.cli.wanted import Wanted
 from vitscope.errors import UsageError
 from vitscope.paths import fresh_path
 
 if TYPE_CHECKING:
-    from vitscope.data.imageset import ImageSet
-    from vitscope.report.attention import Subject
+    from vitscope.report.attention import AttentionView
 
 __all__ = ["attention"]
 
+_LAYERS = "Layers and heads"
+
 
 def attention(
-    images: Annotated[
-        list[str] | None, typer.Argument(help="Image files, folders or glob patterns.", show_default=False)
-    ] = None,
+    images: options.Images = None,
     rollout: Annotated[
         bool, typer.Option("--rollout", help="Attention through all layers (the default).")
     ] = False,
     raw: Annotated[bool, typer.Option("--raw", help="The class token's attention, a panel a head.")] = False,
-    layer: Annotated[
-        int | None,
-        typer.Option("--layer", help="Of --raw: 0 is the first, -1 the last.", show_default="the last"),
-    ] = None,
-    index: Annotated[
-        str | None, typer.Option("--index", help="Images of the checkpoint's own data, like 0-7 or 3,5.")
-    ] = None,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option("--checkpoint", help="$VITSCOPE_CHECKPOINT, ./best.pth or the newest run's otherwise."),
-    ] = None,
+    method: options.MethodName = None,
+    methods: options.MethodNames = None,
+    target: options.TargetNames = None,
+    evaluate: options.Evaluate = False,
+    index: options.Index = None,
+    checkpoint: options.Checkpoint = None,
     out: Out = None,
     device: Device = "auto",
-    split: Annotated[
-        Split,
-        typer.Option("--split", help="Of --index: which part of the data.", rich_help_panel="Data"),
-    ] = "test",
-    data: Annotated[
+    layers: Annotated[
         str | None,
-        typer.Option("--data", help="Of --index: other data, a name or a folder.", rich_help_panel="Data"),
+        typer.Option(
+            "--layers",
+            "--layer",
+            help="Of --raw and --rollout: like 0-5, -1 or 0,3; 0 is the first, -1 the last.",
+            show_default="--raw: the last, --rollout: all",
+            rich_help_panel=_LAYERS,
+        ),
     ] = None,
+    heads: Annotated[
+        str | None,
+        typer.Option(
+            "--heads", help="Of --raw: like 0-2 or 0,5.", show_default="all", rich_help_panel=_LAYERS
+        ),
+    ] = None,
+    grid: Annotated[
+        bool,
+        typer.Option(
+            "--grid",
+            help="Raw attention of all layers and heads: a row a layer, a column a head.",
+            rich_help_panel=_LAYERS,
+        ),
+    ] = False,
+    animate: Annotated[
+        bool,
+        typer.Option("--animate", help="Rollout layer by layer, as a GIF too.", rich_help_panel=_LAYERS),
+    ] = False,
+    split: options.SplitOfIndex = "test",
+    data: options.Data = None,
+    weights: options.Weights = None,
+    classes: options.Classes = None,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -58,63 +85,116 @@ def attention(
 
     Example: vitscope attention --rollout img.png
     """
-    if not images and index is None:
-        raise UsageError(
-            "there is no image to look at",
-            hint="name image files, or --index 0-7 for the checkpoint's own data",
+    names = _names(rollout=rollout, raw=raw, grid=grid, method=method, methods=methods)
+    parts = _Parts(layers, heads, grid, animate)
+    parts.check(names)
+    panels = raw or parts.named != ""
+    if panels and (evaluate or target):
+        said = (
+            "--evaluate scores whole methods" if evaluate else "--target is for methods that explain a class"
         )
-    method = _method(rollout=rollout, raw=raw, layer=layer)
+        raise UsageError(f"{said}, and does not go with {parts.named or '--raw'}")
+    asked = Asked(names, tuple(target or ("predicted",)), evaluate)
+    wanted = Wanted.found(images, index, split, data)
+    asked.check_labels(wanted)
     check_out(out, overwrite=overwrite)
-    files = find_images(images or ())
-    path = find_checkpoint(checkpoint, quiet=quiet)
-    from vitscope.data.sources import load_split
-    from vitscope.inference.classifier import load
+    place = Place(out, overwrite, json, quiet)
+    model = Model.found(checkpoint, weights, classes, device, quiet=quiet)
+    if panels:
+        _panels(model, wanted, place, parts.view(names[0]))
+    else:
+        run_explanation(model, wanted, asked, place, called="attention")
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Which layers and heads are looked at by themselves, and whether the layers are animated."""
+
+    layers: str | None
+    heads: str | None
+    grid: bool
+    animate: bool
+
+    @property
+    def named(self) -> str:
+        """The option that asks for it; empty where there is none."""
+        given = {
+            "--grid": self.grid,
+            "--layers": self.layers,
+            "--heads": self.heads,
+            "--animate": self.animate,
+        }
+        return next((name for name, value in given.items() if value not in (None, False)), "")
+
+    def check(self, methods: tuple[str, ...]) -> None:
+        """Refuse parts that the methods have not.
+
+        Raises:
+            UsageError: There are such parts, or a text cannot be read.
+        """
+        if self.heads is not None:
+            if methods != ("raw",):
+                raise UsageError("--heads is for --raw and --grid: other methods fuse the heads")
+            parse_parts(self.heads, "--heads")
+        if self.layers is not None:
+            if methods not in (("raw",), ("rollout",)):
+                raise UsageError(f"--layers is for --raw and --rollout, not for {', '.join(methods)}")
+            parse_parts(self.layers, "--layers")
+        if self.animate and methods != ("rollout",):
+            raise UsageError("--animate is for --rollout: it shows rollout layer by layer")
+        if self.animate and self.layers is not None:
+            raise UsageError("--animate goes through all layers: leave out --layers")
+
+    def view(self, method: str) -> AttentionView:
+        """Return what to look at, as the report takes it."""
+        from vitscope.report.attention import AttentionView
+
+        return AttentionView(
+            method="raw" if method == "raw" else "rollout",
+            layers=parse_parts(self.layers or ("all" if self.grid else ""), "--layers"),
+            heads=parse_parts(self.heads or "", "--heads"),
+            animate=self.animate,
+        )
+
+
+def _names(
+    *, rollout: bool, raw: bool, grid: bool, method: str | None, methods: str | None
+) -> tuple[str, ...]:
+    given = {
+        "--rollout": rollout,
+        "--grid" if grid else "--raw": raw or grid,
+        "--method": method is not None,
+        "--methods": methods is not None,
+    }
+    ways = [name for name, on in given.items() if on]
+    if len(ways) > 1:
+        raise UsageError(f"{ways[0]} and {ways[1]} cannot be given together")
+    if raw or grid:
+        return ("raw",)
+    return method_names(method, methods) or ("rollout",)
+
+
+def _panels(model: Model, wanted: Wanted, place: Place, view: AttentionView) -> None:
+    """Draw layers, heads or depths, write the folder and tell of it."""
     from vitscope.report.attention import report_attention
 
-    model = load(path, device=device)
-    own = None if index is None else load_split(data_of(model, data, split), split)
-    subjects = _from_files(files) + ([] if own is None else _from_data(own, index or ""))
-    folder = out if out is not None else fresh_path(path.parent / f"attention-{method}")
-    with progress_bar("drawing", len(subjects), quiet=quiet) as progress:
+    classifier = model.open()
+    subjects, own = wanted.subjects(classifier, labelled=False)
+    folder = place.out if place.out is not None else fresh_path(model.beside / f"attention-{view.method}")
+    with progress_bar("drawing", len(subjects), quiet=place.quiet) as progress:
         report = report_attention(
-            model,
+            classifier,
             subjects,
             folder,
-            method=method,
-            layer=-1 if layer is None else layer,
-            overwrite=overwrite,
+            view=view,
+            overwrite=place.overwrite,
             images=own,
             progress=progress,
         )
-    if json:
-        result_json({"folder": str(report.folder), "checkpoint": str(path), "images": list(report.rows)})
+    if place.json:
+        about = {"folder": str(report.folder), "checkpoint": model.source, "methods": [view.method]}
+        result_json(about | {"heatmaps": {view.method: "heatmaps.npz"}, "images": list(report.rows)})
         return
-    rows = [(row["name"], row["predicted"], f"{row['confidence']:.1%}", row["figure"]) for row in report.rows]
-    table([("image", "predicted", "confidence", "figure"), *rows])
-    talk(f"written to {report.folder}, PDF and PNG, and the maps as heatmaps.npz", quiet=quiet)
-
-
-def _method(*, rollout: bool, raw: bool, layer: int | None) -> Literal["raw", "rollout"]:
-    if rollout and raw:
-        raise UsageError("--rollout and --raw cannot be given together")
-    if layer is not None and not raw:
-        raise UsageError("--layer is for --raw: rollout goes through all layers")
-    return "raw" if raw else "rollout"
-
-
-def _from_files(files: list[Path]) -> list[Subject]:
-    """Return the files as subjects, once each of them says that it is an image."""
-    from vitscope.data.images import probe_image, read_image
-    from vitscope.report.attention import Subject
-
-    for file in files:
-        probe_image(file)
-    return [Subject(str(file), partial(read_image, file)) for file in files]
-
-
-def _from_data(images: ImageSet, index: str) -> list[Subject]:
-    from vitscope.report.attention import Subject
-
-    chosen = parse_indices(index, len(images))
-    name = f"{images.name}-{images.split}"
-    return [Subject(f"{name}-{number}", partial(images.image, number)) for number in chosen]
+    table_of(report.rows)
+    kinds = "PDF, PNG and GIF" if view.animate else "PDF and PNG"
+    talk(f"written to {report.folder}, {kinds}, and the maps as heatmaps.npz", quiet=place.quiet)

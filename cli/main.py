@@ -16,6 +16,7 @@ from vitscope.cli.attention import attention
 from vitscope.cli.compare import compare
 from vitscope.cli.console import complain, talk
 from vitscope.cli.evaluate import evaluate
+from vitscope.cli.explain import explain
 from vitscope.cli.train import train
 from vitscope.errors import UsageError, VitscopeError
 
@@ -114,6 +115,7 @@ def _root(
 app.command()(train)
 app.command()(evaluate)
 app.command()(attention)
+app.command()(explain)
 app.command()(compare)
 
 

@@ -13,13 +13,22 @@ from vitscope.errors import ImageError, InputError, UsageError
 from vitscope.paths import check_output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from vitscope.cli.options import Split
     from vitscope.data.sources import DataSpec
     from vitscope.inference.classifier import Classifier
 
-__all__ = ["check_out", "data_of", "find_checkpoint", "find_images", "find_model", "parse_indices"]
+__all__ = [
+    "check_out",
+    "data_of",
+    "find_checkpoint",
+    "find_class",
+    "find_images",
+    "find_model",
+    "parse_indices",
+    "parse_parts",
+]
 
 
 def check_out(out: Path | None, *, overwrite: bool) -> None:
@@ -161,3 +170,42 @@ def parse_indices(text: str, count: int) -> list[int]:
             )
         indices += range(first, last + 1)
     return indices
+
+
+def find_class(classes: Sequence[str], text: str) -> int:
+    """Return the class that a text names: by its name, letter for letter, else by its number from 0.
+
+    Raises:
+        UsageError: There is no such class; the hint has the nearest name.
+    """
+    if text in classes:
+        return list(classes).index(text)
+    if text.isascii() and text.isdigit() and int(text[:18]) < len(classes):
+        return int(text[:18])
+    from difflib import get_close_matches
+
+    near = get_close_matches(text.casefold(), [name.casefold() for name in classes], n=1, cutoff=0.5)
+    nearest = next((name for name in classes if near and name.casefold() == near[0]), "")
+    raise UsageError(
+        f"the model has no class {text[:80]!r}: it has {len(classes)}, 0 to {len(classes) - 1} by number",
+        hint=f"did you mean {nearest}?" if nearest else f"such as {', '.join(classes[:3])}"[:160],
+    )
+
+
+def parse_parts(text: str, option: str) -> tuple[tuple[int, int], ...]:
+    """Return the first and last of each part of a text like `0-5`, `-1` or `0,3,6-8`; negative from the end.
+
+    `all` is one part, and nothing none.
+
+    Raises:
+        UsageError: The text is not of this form.
+    """
+    if text.strip() in ("", "all"):
+        return ((0, -1),) if text.strip() else ()
+    parts = []
+    for part in text.split(","):
+        form = re.fullmatch(r"\s*(-?[0-9]{1,6})(?:-(-?[0-9]{1,6}))?\s*", part)
+        if form is None:
+            raise UsageError(f"expected {option} like 0-5, -1 or 0,3,6-8, got {text[:80]!r}")
+        parts.append((int(form[1]), int(form[2] or form[1])))
+    return tuple(parts)

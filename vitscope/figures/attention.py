@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from vitscope.errors import InputError
-from vitscope.figures.lettering import plain, shorten
-from vitscope.figures.overlay import COLOURS, Scale, enlarged, overlay, pixels, whole, whole_pixels
+from vitscope.figures.lettering import plain, shorten, shorten_pair
+from vitscope.figures.overlay import Scale, enlarged, overlay, pixels, whole, whole_pixels
 from vitscope.figures.style import COLUMN_WIDTH, LIGHT, new_figure, styled
 
 if TYPE_CHECKING:
@@ -37,12 +37,14 @@ def draw_attention_maps(
     image: int = 0,
     box: Box | None = None,
     prediction: tuple[str, float] | None = None,
+    explained: str = "",
     figure: Figure | None = None,
 ) -> Figure:
     """Draw a picture, its map and both over each other, side by side, at the picture's own resolution.
 
     Colours run from the map's smallest value to its largest, for each image alone, and the colour bar has
-    both. The map is enlarged bilinearly to the box; outside it the overlay shows the picture dimmed.
+    both; those of a signed map are symmetric about 0. The map is enlarged bilinearly to the box; outside it
+    the overlay shows the picture dimmed.
 
     Args:
         heatmap: The maps.
@@ -50,6 +52,7 @@ def draw_attention_maps(
         image: Which of the heatmap's images it is.
         box: What the model saw of the picture; None for all of it.
         prediction: The predicted class's name and its confidence, 0 to 1, for the title.
+        explained: The class that the map explains, for the title; empty where it explains none.
         figure: An empty figure to draw on; without it one of column width is made.
 
     Returns:
@@ -61,18 +64,19 @@ def draw_attention_maps(
     picture, values, box = _checked(heatmap, picture, image, box)
     figure = figure or new_figure(_height(picture, panels=3) + 0.5)
     left, middle, right = np.atleast_1d(figure.subplots(1, 3))
-    scale = Scale.of(values)
+    scale = Scale.of(values, signed=heatmap.signed)
     _show(left, picture, "image")
     drawn = _show_map(middle, values, picture, scale=scale, box=box)
     _name(middle, heatmap.method)
-    _show(right, overlay(picture, values, box=box), "overlay")
+    _show(right, overlay(picture, values, box=box, scale=scale), "overlay")
     if box != whole(picture):
         for ax in (left, right):
             _outline(ax, box)
-    _bar(
-        figure, drawn, [left, middle, right], scale, "colours from this image's smallest value to its largest"
-    )
-    _title(figure, prediction)
+    note = "colours from this image's smallest value to its largest"
+    if heatmap.signed:
+        note = "orange: evidence for the class, blue: against it; this image's own scale, symmetric about 0"
+    _bar(figure, drawn, [left, middle, right], scale, note)
+    _title(figure, prediction, explained)
     return figure
 
 
@@ -126,7 +130,7 @@ def draw_heads(
     for ax in axes[len(heads) + 1 :]:
         ax.set_axis_off()
     _bar(figure, drawn, axes, scale, f"{_layer_name(heads[0])}, one scale for all heads")
-    _title(figure, prediction)
+    _title(figure, prediction, "")
     return figure
 
 
@@ -162,7 +166,7 @@ def _show_map(
     left, top, right, bottom = whole_pixels(picture, box)
     drawn = ax.imshow(
         enlarged(values, width=right - left, height=bottom - top),
-        cmap=COLOURS,
+        cmap=scale.colours,
         vmin=scale.low,
         vmax=scale.high if scale.high > scale.low else scale.low + 1,
         extent=(left - 0.5, right - 0.5, bottom - 0.5, top - 0.5),
@@ -191,33 +195,29 @@ def _outline(ax: Axes, box: Box) -> None:
 
 def _bar(figure: Figure, drawn: AxesImage, axes: list[Axes], scale: Scale, note: str) -> None:
     bar = figure.colorbar(drawn, ax=axes, location="bottom", fraction=0.04, pad=0.02, aspect=40, shrink=0.6)
-    ends = [scale.low, scale.high]
     if scale.low == scale.high:
-        ends, note = [scale.low], "the same value everywhere"
-    bar.set_ticks(ends, labels=_labels(ends))
+        bar.set_ticks([scale.low], labels=scale.labels[:1])
+        note = "the same value everywhere"
+    else:
+        low, high = scale.labels
+        middle = {0.0: "0"} if scale.signed else {}
+        ticks = {scale.low: low, **middle, scale.high: high}
+        bar.set_ticks(list(ticks), labels=list(ticks.values()))
     bar.outline.set_visible(False)
     width = figure.get_figwidth() * 72
     plain([bar.ax.set_xlabel(shorten(note, 0.9 * width, size=7), fontsize=7, labelpad=1)])
 
 
-def _labels(ends: list[float]) -> list[str]:
-    """Return the ends with two digits, or as many as their difference needs to be told to a tenth."""
-    low, high = ends[0], ends[-1]
-    if 0 < low < 1e-3 * high:
-        return ["≈ 0", f"{high:.2g}"]  # softmax is never 0, and 8.3e-23 says no more than that
-    for digits in range(2, 9):
-        labels = [f"{end:.{digits}g}" for end in ends]
-        if abs(float(labels[-1]) - float(labels[0]) - (high - low)) <= 0.1 * (high - low):
-            break
-    return labels
-
-
-def _title(figure: Figure, prediction: tuple[str, float] | None) -> None:
+def _title(figure: Figure, prediction: tuple[str, float] | None, explained: str) -> None:
     if prediction is None:
         return
     name, confidence = prediction
-    width = figure.get_figwidth() * 72
-    text = f"predicted: {shorten(name, width - 180, size=9)}  ({100 * confidence:.1f} %)"
+    room = figure.get_figwidth() * 72 - 180
+    if not explained:
+        text = f"predicted: {shorten(name, room, size=9)}  ({100 * confidence:.1f} %)"
+    else:
+        name, explained = shorten_pair(name, explained, room - 40, size=9)
+        text = f"predicted: {name}  ({100 * confidence:.1f} %), explained: {explained}"
     plain([figure.suptitle(text, fontsize=9)])
 
 

@@ -11,56 +11,112 @@ from PIL import Image
 from vitscope.errors import InputError
 
 if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
     from numpy.typing import NDArray
 
-__all__ = ["COLOURS", "Box", "Scale", "enlarged", "overlay", "pixels", "whole", "whole_pixels"]
+__all__ = [
+    "COLOURS",
+    "SIGNED_COLOURS",
+    "Box",
+    "Scale",
+    "enlarged",
+    "overlay",
+    "pixels",
+    "whole",
+    "whole_pixels",
+]
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom in pixels of the picture: what the model saw of it."""
 
+# Both in equal perceptual steps, told apart with every common form of colour blindness, and dark where a map
+# has little, so that a picture under it darkens there.
 COLOURS = colormaps["inferno"]
-_VEIL = (0.25, 0.40)  # the map's opacity at its smallest value, and what is added at its largest
+SIGNED_COLOURS = colormaps["managua_r"]  # Crameri 2018: blue below 0, dark at 0, orange above
+_VEIL = (0.25, 0.40)  # the map's opacity where it has least, and what is added where it has most
 _DIMMED = 0.55  # how much of the picture is left outside the box
 
 
 class Scale(NamedTuple):
-    """The values that the ends of the colours stand for; equal for a map that has one value everywhere."""
+    """The values that the ends of the colours stand for; equal for a map that has one value everywhere.
+
+    That of signed maps has 0 in its middle.
+    """
 
     low: float
     high: float
+    signed: bool = False
 
     @classmethod
-    def of(cls, *maps: NDArray[np.floating]) -> Scale:
-        """Return the scale from the smallest value of all maps to the largest."""
-        return cls(min(float(each.min()) for each in maps), max(float(each.max()) for each in maps))
+    def of(cls, *maps: NDArray[np.floating], signed: bool = False) -> Scale:
+        """Return the scale from the smallest value of all maps to the largest; of signed maps, from −m to m.
+
+        m is the largest magnitude of all maps.
+        """
+        low = min(float(each.min()) for each in maps)
+        high = max(float(each.max()) for each in maps)
+        if signed:
+            high = max(-low, high)
+            low = -high
+        return cls(low, high, signed)
+
+    @property
+    def colours(self) -> Colormap:
+        """The colours from the low end to the high end."""
+        return SIGNED_COLOURS if self.signed else COLOURS
+
+    @property
+    def labels(self) -> list[str]:
+        """The ends with two digits, or as many as their difference needs to be told to a tenth."""
+        low, high = self.low, self.high
+        if 0 < low < 1e-3 * high:
+            return ["≈ 0", f"{high:.2g}"]  # softmax is never 0, and 8.3e-23 says no more than that
+        for digits in range(2, 9):
+            labels = [f"{end:.{digits}g}" for end in (low, high)]
+            if abs(float(labels[1]) - float(labels[0]) - (high - low)) <= 0.1 * (high - low):
+                break
+        return labels
 
     def share(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Return values from 0 to 1; a map without differences is 0 throughout."""
+        """Return places among the colours, 0 to 1; a map without differences is dark throughout."""
         extent = self.high - self.low
-        return (values - self.low).clip(0) / extent if extent > 0 else np.zeros_like(values)
+        if extent > 0:
+            return ((values - self.low) / extent).clip(0, 1)
+        return np.full_like(values, 0.5 if self.signed else 0)
+
+    def weight(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return how much a map has at each place, 0 to 1, whichever its sign."""
+        share = self.share(values)
+        return np.abs(2 * share - 1) if self.signed else share
 
 
 def overlay(
-    picture: NDArray[np.uint8], values: NDArray[np.floating], *, box: Box | None = None
+    picture: NDArray[np.uint8],
+    values: NDArray[np.floating],
+    *,
+    box: Box | None = None,
+    scale: Scale | None = None,
 ) -> NDArray[np.uint8]:
     """Return the picture under its map in colours, at the picture's own resolution: uint8 RGB.
 
-    The more a place has of the map, the more the colours cover the picture, from a quarter to two thirds.
-    Outside the box the picture is paler.
+    The more a place has of the map, of either sign, the more the colours cover the picture, from a quarter
+    to two thirds. Outside the box the picture is paler.
 
     Args:
         picture: The whole picture, uint8, `[row, column, 3]` or `[row, column]`.
-        values: One map `[row, column]`, scaled here from its smallest value to its largest.
+        values: One map `[row, column]`.
         box: What the model saw of the picture; None for all of it.
+        scale: What the colours stand for; from the map's smallest value to its largest where left out.
 
     Raises:
         InputError: The picture is not an array of pixels, or the box is outside it.
     """
     picture = pixels(picture)
     left, top, right, bottom = whole_pixels(picture, box)
-    share = Scale.of(values).share(enlarged(values, width=right - left, height=bottom - top))
-    colours = COLOURS(share, bytes=True)
-    opacity = _VEIL[0] + _VEIL[1] * share
+    scale = scale or Scale.of(values)
+    large = enlarged(values, width=right - left, height=bottom - top)
+    colours = scale.colours(scale.share(large), bytes=True)
+    opacity = _VEIL[0] + _VEIL[1] * scale.weight(large)
     # Dimming goes to white, as on paper: in black the picture would look like the map's low values.
     paler = np.rint(255 - _DIMMED * (255 - np.arange(256))).astype(np.uint8)
     result: NDArray[np.uint8] = paler[picture]

@@ -1,52 +1,67 @@
-"""The attention folder: maps over the pictures they explain, and the numbers behind them."""
+"""The attention folder: layers and heads by themselves, and rollout through layers, one by one if need be."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
 from vitscope.capture.tape import capture
-from vitscope.errors import NotFiniteError
+from vitscope.errors import InputError, UsageError
 from vitscope.explain.raw import raw_attention
-from vitscope.explain.rollout import rollout
+from vitscope.explain.rollout import rollout, rollout_by_depth
+from vitscope.figures.animation import draw_depths, save_animation
 from vitscope.figures.attention import draw_attention_maps, draw_heads
 from vitscope.figures.files import save_figure
+from vitscope.figures.layers import draw_layers
 from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.records.heatmap import Heatmap
-from vitscope.records.provenance import Provenance
+from vitscope.report.subjects import answers, batches, figure_name, provenance_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from matplotlib.figure import Figure
-    from PIL.Image import Image
 
     from vitscope.data.imageset import ImageSet
     from vitscope.inference.classifier import Classifier
+    from vitscope.report.subjects import Answer, Batch, Subject
 
-__all__ = ["AttentionReport", "Subject", "report_attention"]
+__all__ = ["AttentionReport", "AttentionView", "report_attention"]
 
-Method = Literal["rollout", "raw"]
+Parts = tuple[tuple[int, int], ...]
+"""First and last of each part, both included; negative numbers count from the end."""
 
-_PASS = 64  # pictures opened and explained at a time
 
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """A picture to explain.
+@dataclass(frozen=True)
+class AttentionView:
+    """What to look at.
 
     Attributes:
-        name: What it is called in the records.
-        open: Returns the picture, upright, grey or RGB.
+        method: `rollout`, through a chain of layers, or `raw`, each layer and head by itself.
+        layers: Parts of the layers, such as `((0, 5),)`; without them, of rollout all and of raw the last.
+        heads: Of raw attention: parts of the heads, all without them.
+        animate: Of rollout: also write a GIF an image, rollout through more and more layers.
+
+    Raises:
+        UsageError: The settings do not go together.
     """
 
-    name: str
-    open: Callable[[], Image]
+    method: Literal["rollout", "raw"] = "rollout"
+    layers: Parts = ()
+    heads: Parts = ()
+    animate: bool = False
+
+    def __post_init__(self) -> None:
+        if self.method not in ("rollout", "raw"):
+            raise UsageError(f"expected the method `rollout` or `raw`, got {self.method!r}")
+        if self.heads and self.method != "raw":
+            raise UsageError("heads are for raw attention: rollout averages them")
+        if self.animate and (self.method != "rollout" or self.layers):
+            raise UsageError("an animation shows rollout through all layers")
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,8 @@ class AttentionReport:
 
     Attributes:
         folder: Where it lies.
-        rows: One an image: `name`, `predicted`, `confidence` and the name of its `figure`.
+        rows: One an image: `name`, `predicted`, `confidence`, the name of its `figure`, and of an
+            `animation` if there is one.
     """
 
     folder: Path
@@ -67,106 +83,149 @@ def report_attention(
     subjects: Sequence[Subject],
     folder: Path,
     *,
-    method: Method = "rollout",
-    layer: int = -1,
+    view: AttentionView | None = None,
     overwrite: bool = False,
     images: ImageSet | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> AttentionReport:
     """Draw the attention of each picture, and write the folder whole or not at all.
 
-    It holds a `.pdf` and a `.png` a picture, `heatmaps.npz` (a `Heatmap`; of raw attention, all heads of an
-    image after each other) and `manifest.json`.
+    It holds a `.pdf` and a `.png` a picture, a `.gif` where asked for, `heatmaps.npz` (a `Heatmap`; of raw
+    attention, all maps of an image after each other, layer by layer) and `manifest.json`.
 
     Args:
         model: The classifier.
         subjects: The pictures.
         folder: The folder to make.
-        method: `rollout`, through all layers, or `raw`, each head of one layer.
-        layer: Of raw attention: from 0 at the input, negative from the end.
-        overwrite: Replace an attention folder that lies there.
+        view: What to look at; rollout through all layers without it.
+        overwrite: Replace a folder that vitscope made there.
         images: The data set that pictures were taken from, for the provenance.
         progress: Called with the number of pictures done since the last call.
 
     Raises:
         CaptureError: The model has no attention, or not a chain of it.
         ImageError: A picture cannot be read.
+        InputError: There is no such layer or head, or rollout's layers are not a chain.
         NotFiniteError: The model's output is not finite.
         OutputError: The folder exists and `overwrite` is off.
     """
+    view = view or AttentionView()
     rows: list[dict[str, Any]] = []
-    parts: list[list[Heatmap]] = []
+    parts: list[Maps] = []
     with staged_folder(folder, overwrite=overwrite) as stage:
-        for start in range(0, len(subjects), _PASS):
-            batch = subjects[start : start + _PASS]
-            pictures = [subject.open() for subject in batch]
-            maps, predictions = _explain(model, pictures, method=method, layer=layer)
+        for batch in batches(model, subjects):
+            maps, said = _explain(model, batch, view)
             parts.append(maps)
-            for index, (subject, picture) in enumerate(zip(batch, pictures, strict=True)):
-                stem = _stem(subject.name, number=start + index, count=len(subjects))
-                figure = _draw(maps, picture, model, image=index, prediction=predictions[index])
-                save_figure(figure, stage / stem)
-                row = dict(zip(("predicted", "confidence"), predictions[index], strict=True))
-                rows.append({"name": subject.name, **row, "figure": f"{stem}.pdf"})
+            for index, (subject, answer) in enumerate(zip(batch.subjects, said, strict=True)):
+                stem = figure_name(subject.name, number=batch.start + index, count=len(subjects))
+                save_figure(_draw(maps, batch, index, answer), stage / stem)
+                row = {"name": subject.name, "predicted": answer.name, "confidence": answer.confidence}
+                row["figure"] = f"{stem}.pdf"
+                if view.animate:
+                    _animate(maps, batch, index, answer, stage / f"{stem}.gif")
+                    row["animation"] = f"{stem}.gif"
+                rows.append(row)
                 if progress is not None:
                     progress(1)
-        provenance = _provenance(model, images)
+        provenance = provenance_of(model, images)
         names = tuple(subject.name for subject in subjects)
         replace(_join(parts, names), provenance=provenance).save(stage / "heatmaps.npz")
-        manifest = {"format": "vitscope.attention", "version": 1, "method": method, "images": rows}
+        manifest = {"format": "vitscope.explanation", "version": 1, "methods": [view.method]}
+        manifest |= {"heatmaps": {view.method: "heatmaps.npz"}, "images": rows}
         write_json(stage / MANIFEST, manifest | {"provenance": provenance.to_dict()})
     return AttentionReport(folder, tuple(rows))
 
 
-def _provenance(model: Classifier, images: ImageSet | None) -> Provenance:
-    known = {"checkpoint": model.source, "checkpoint_digest": model.digest}
-    if images is not None:
-        known |= {"data": images.name, "split": images.split, "data_digest": images.digest}
-    return Provenance.collect(**known)
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """The maps of a batch: layer by layer, head by head; of rollout one; and its depths, to animate."""
+
+    layers: list[list[Heatmap]]
+    depths: list[Heatmap]
 
 
-def _explain(
-    model: Classifier, pictures: Sequence[Image], *, method: Method, layer: int
-) -> tuple[list[Heatmap], list[tuple[str, float]]]:
-    """Return the maps (one record; of raw attention one a head), and class and confidence of each picture."""
-    inputs = model.prepare(pictures)
-    with torch.inference_mode(), capture(model, heads="mean" if method == "rollout" else None) as tape:
-        logits = model(inputs)
-    if not bool(torch.isfinite(logits).all()):
-        raise NotFiniteError("the model's output is not finite", hint="use another checkpoint")
+def _explain(model: Classifier, batch: Batch, view: AttentionView) -> tuple[Maps, list[Answer]]:
+    with torch.inference_mode(), capture(model, heads="mean" if view.method == "rollout" else None) as tape:
+        logits = model(batch.inputs)
+    said = answers(model, logits)
     attention = tape.attention()
-    maps = [rollout(attention)] if method == "rollout" else list(raw_attention(attention, layer))
-    confidence, predicted = logits.double().softmax(dim=1).max(dim=1)
-    chosen = [model.classes[index] for index in predicted.tolist()]
-    return maps, list(zip(chosen, confidence.tolist(), strict=True))
+    depth = len(attention.weights)
+    if view.method == "rollout":
+        chosen = _chosen(view.layers or ((0, -1),), depth, "layer")
+        if not view.animate:
+            return Maps([[rollout(attention, layers=chosen if view.layers else None)]], []), said
+        depths = list(rollout_by_depth(attention))
+        return Maps([[depths[-1]]], depths), said
+    layers = []
+    for layer in _chosen(view.layers or ((-1, -1),), depth, "layer"):
+        every = raw_attention(attention, layer)
+        layers.append([every[head] for head in _chosen(view.heads or ((0, -1),), len(every), "head")])
+    if len({len(heads) for heads in layers}) > 1:
+        raise InputError(
+            "the layers have different numbers of heads", hint="choose heads that all have: --heads 0-1"
+        )
+    return Maps(layers, []), said
 
 
-def _draw(
-    maps: Sequence[Heatmap], picture: Image, model: Classifier, *, image: int, prediction: tuple[str, float]
-) -> Figure:
-    box = model.preprocessing.region(*picture.size)
-    draw = draw_heads if maps[0].method == "raw attention" else _draw_one
-    return draw(maps, np.asarray(picture), image=image, box=box, prediction=prediction)
+def _chosen(parts: Parts, count: int, what: str) -> list[int]:
+    """Return the numbers that the parts name, in their order, each once.
+
+    Raises:
+        InputError: One is out of range, or a part counts backwards.
+    """
+    found: list[int] = []
+    for ends in parts:
+        for end in ends:
+            if not -count <= end < count:
+                raise InputError(f"expected a {what} in 0 … {count - 1} or -{count} … -1, got {end}")
+        first, last = (end % count for end in ends)
+        if first > last:
+            raise InputError(f"the {what}s {ends[0]} to {ends[1]} count backwards: there are {count}")
+        found += [number for number in range(first, last + 1) if number not in found]
+    return found
 
 
-def _draw_one(maps: Sequence[Heatmap], picture: np.ndarray, **about: Any) -> Figure:  # noqa: ANN401 - passed on
-    return draw_attention_maps(maps[0], picture, **about)
+def _draw(maps: Maps, batch: Batch, index: int, answer: Answer) -> Figure:
+    about: dict[str, Any] = {"image": index, "box": batch.boxes[index], "prediction": answer[:2]}
+    picture, first = batch.pictures[index], maps.layers[0]
+    if first[0].method == "rollout":
+        return draw_attention_maps(first[0], picture, **about)
+    return (
+        draw_heads(first, picture, **about)
+        if len(maps.layers) == 1
+        else draw_layers(maps.layers, picture, **about)
+    )
 
 
-def _join(parts: Sequence[Sequence[Heatmap]], names: tuple[str, ...]) -> Heatmap:
-    """Return all maps as one record, image by image; of several heads, all of an image together."""
-    first = parts[0]
-    values = np.concatenate([np.stack([head.values for head in part], axis=1) for part in parts])
-    images, heads, rows, columns = values.shape
-    options = dict(first[0].options)
-    if len(first) > 1:
-        options |= {"heads": heads, "head": "all, those of one image after each other"}
-        names = tuple(f"{name}, head {head}" for name in names for head in range(heads))
-    values = values.reshape(images * heads, rows, columns)
-    return Heatmap(values=values, method=first[0].method, options=options, names=names)
+def _animate(maps: Maps, batch: Batch, index: int, answer: Answer, path: Path) -> None:
+    frames = draw_depths(
+        maps.depths, batch.pictures[index], image=index, box=batch.boxes[index], prediction=answer[:2]
+    )
+    save_animation(frames, path)
 
 
-def _stem(name: str, *, number: int, count: int) -> str:
-    """Return a file name for a subject's figure, numbered where there are several."""
-    word = re.sub(r"[^\w.-]+", "-", Path(name).stem).strip("-.")[:60] or "image"
-    return word if count == 1 else f"{number:0{len(str(count - 1))}d}_{word}"
+def _join(parts: Sequence[Maps], names: tuple[str, ...]) -> Heatmap:
+    """Return all maps as one record, image by image; of raw attention those of an image together."""
+    every = [[head for heads in part.layers for head in heads] for part in parts]
+    first = parts[0].layers
+    values = np.concatenate([np.stack([head.values for head in part], axis=1) for part in every])
+    images, maps, rows, columns = values.shape
+    options: dict[str, object] = dict(first[0][0].options)
+    if first[0][0].method != "rollout":
+        layers = [heads[0].options for heads in first]
+        heads = [head.options["head"] for head in first[0]]
+        options = {
+            "query": options["query"],
+            "layers": [layer["layer"] for layer in layers],
+            "names": [layer["name"] for layer in layers],
+            "heads": heads,
+            "order": "image, layer, head",
+        }
+        names = tuple(
+            f"{name}, layer {layer['layer']}, head {head}"
+            for name in names
+            for layer in layers
+            for head in heads
+        )
+    values = values.reshape(images * maps, rows, columns)
+    return Heatmap(values=values, method=first[0][0].method, options=options, names=names)
