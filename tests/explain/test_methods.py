@@ -180,5 +180,5 @@ def test_models_that_a_method_does_not_apply_to_are_refused_with_a_reason(model,
     with pytest.raises(NotFiniteError):
         explain(broken, images, method=method)
     if METHODS[method].applies.startswith("transformers"):
-        with pytest.raises(CaptureError, match="no attention|no transformer blocks"):
+        with pytest.raises(CaptureError, match=r"no attention|no transformer blocks"):
             explain(timm.create_model("test_resnet", num_classes=3).eval(), images, method=method)
