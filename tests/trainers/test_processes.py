@@ -22,11 +22,11 @@ LONG = small(data={"limit": 400}, epochs=12)
 class vitscope(subprocess.Popen):  # noqa: N801 - used like the command
     """`vitscope train` as a process; what it says goes into a file."""
 
-    def __init__(self, *arguments, cwd):
+    def __init__(self, *arguments, cwd, program=("-m", "vitscope")):
         self.log = cwd / f"{len(list(cwd.glob('*.said')))}.said"
         with self.log.open("wb") as stream:
             super().__init__(
-                [sys.executable, "-m", "vitscope", "train", *map(str, arguments)],
+                [sys.executable, *program, "train", *map(str, arguments)],
                 cwd=cwd,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
                 stdout=subprocess.DEVNULL,
@@ -75,18 +75,33 @@ def test_one_signal_saves_and_says_how_to_go_on(unbroken, tmp_path, config, numb
     assert_same_run(tmp_path / "run", unbroken)
 
 
+# The command, with a first step that takes a minute: long enough to be interrupted wherever it runs.
+SLOW_STEP = """
+import sys, time
+from pathlib import Path
+import torch
+from vitscope.cli.main import main
+clip = torch.nn.utils.clip_grad_norm_
+def slow(*args, **options):
+    Path("stepping").touch()
+    time.sleep(60)
+    return clip(*args, **options)
+torch.nn.utils.clip_grad_norm_ = slow
+main()
+"""
+
+
 @pytest.mark.slow
-def test_a_second_signal_leaves_at_once(tmp_path):
-    # One batch of everything, many times over: the step under way is long enough to be interrupted.
-    settings = small(model={"width": 192, "depth": 30}, data={"limit": None}, batch_size=1200)
-    (tmp_path / "config.yaml").write_text(settings_text(settings))
-    process = vitscope("--config", "config.yaml", "--out", "run", cwd=tmp_path)
-    begun(process)
-    time.sleep(1)
+def test_a_second_signal_leaves_at_once(tmp_path, config):
+    process = vitscope(*config, cwd=tmp_path, program=["-c", SLOW_STEP])
+    while not (tmp_path / "stepping").exists():
+        assert process.poll() is None, process.said()
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
+    time.sleep(0.5)
+    assert process.poll() is None  # it waits for the step to end
     process.send_signal(signal.SIGINT)
-    assert process.wait() == 130
+    assert process.wait(30) == 130
     said = " ".join(process.said())
     assert "Traceback" not in said
     assert "saved" not in said
