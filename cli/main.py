@@ -17,6 +17,7 @@ from vitscope.cli.compare import compare
 from vitscope.cli.console import complain, talk
 from vitscope.cli.evaluate import evaluate
 from vitscope.cli.explain import explain
+from vitscope.cli.faithfulness import faithfulness
 from vitscope.cli.train import train
 from vitscope.errors import UsageError, VitscopeError
 
@@ -117,6 +118,7 @@ app.command()(evaluate)
 app.command()(attention)
 app.command()(explain)
 app.command()(compare)
+app.command()(faithfulness)
 
 
 def _terminated(number: int, _: object) -> None:
