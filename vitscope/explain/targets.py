@@ -17,7 +17,10 @@ def check_logits(output: object, images: int) -> torch.Tensor:
         NotFiniteError: A logit is NaN or infinite.
     """
     if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != images:
-        raise CaptureError("the model does not return logits [image, class]", hint="return a plain tensor")
+        raise CaptureError(
+            "the model does not return logits [image, class]",
+            hint='return a plain tensor; open models of Hugging Face by vitscope.load("hf:…")',
+        )
     if not bool(torch.isfinite(output).all()):
         raise NotFiniteError("the model's output is not finite", hint="use another checkpoint")
     return output
