@@ -12,10 +12,9 @@ from tests.oracles.smallnets import (
     SmallNet,
     by_hand,
     changed_in_place,
-    exponentials,
+    cumulated,
     fused,
     over_channels,
-    talking_heads,
     timm_net,
 )
 from vitscope.capture.tape import capture
@@ -71,10 +70,11 @@ def test_tokens_that_become_fewer():
     assert "730 in transformers.0.blocks.0.attn, 197 in transformers.1.blocks.0.attn" in said
 
 
-@pytest.mark.parametrize("compute", [talking_heads, changed_in_place])
-def test_a_softmax_that_is_changed_before_it_meets_the_values(compute):
-    said = refusal(SmallNet(Mixer(compute)))
-    assert said.startswith("mixer: a softmax [2, 2, 16, 16] that is not plain attention")
+def test_a_softmax_that_is_changed_before_it_meets_the_values():
+    said = refusal(SmallNet(Mixer(changed_in_place)))
+    assert said.startswith(
+        "mixer: a softmax or matrix [2, 2, 16, 16] that meets the values with weights that"
+    )
 
 
 def test_attention_over_channels():
@@ -82,14 +82,14 @@ def test_attention_over_channels():
     assert said.startswith("mixer: attends over channels")
 
 
-def test_attention_that_calls_no_softmax():
-    said = refusal(SmallNet(Classes.SelfAttention(exponentials)))
+def test_attention_that_makes_no_matrix():
+    said = refusal(SmallNet(Classes.SelfAttention(cumulated)))
     assert said.startswith("the attention of mixer was not seen")
 
 
 @pytest.mark.parametrize("seen", [fused, by_hand])
 def test_a_part_of_the_layers(seen):
-    model = SmallNet(nn.Sequential(Mixer(seen), Classes.SelfAttention(exponentials)))
+    model = SmallNet(nn.Sequential(Mixer(seen), Classes.SelfAttention(cumulated)))
     said = refusal(model)
     assert said.startswith("the attention of mixer.1 was not seen, only that of mixer.0")
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import ref
 
 import torch
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from vitscope.capture.explicit import DotProduct, refuse_dropout
+from vitscope.capture.explicit import DotProduct
+from vitscope.capture.lineage import CHANGED, Lineage, Mark, Root, tensors_in, version
 from vitscope.capture.multihead import multi_head
+from vitscope.capture.product import Factor, find_factors, is_stochastic, makes_scores, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,22 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Interceptor", "Listener"]
 
 _SOFTMAX = frozenset({torch.softmax, torch.Tensor.softmax, F.softmax, torch.special.softmax})
-_PRODUCT = frozenset(
-    {torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.bmm, torch.Tensor.bmm},
-)
-# What may happen to the weights between the softmax and the product without making other weights of them.
-_SAME = frozenset(
-    {
-        torch.Tensor.to,
-        torch.Tensor.type,
-        torch.Tensor.type_as,
-        torch.Tensor.float,
-        torch.Tensor.half,
-        torch.Tensor.bfloat16,
-        torch.Tensor.contiguous,
-    },
-)
-_DROPOUT = frozenset({F.dropout, torch.dropout})
+_CONVOLUTIONS = frozenset({F.conv1d, F.conv2d, F.conv3d})
 
 
 class Listener(Protocol):
@@ -45,29 +32,26 @@ class Listener(Protocol):
     def active(self) -> bool:
         """Whether the model is running."""
 
-    def heard(self, weights: Tensor) -> None:
-        """The running module computed attention with these weights."""
-
-    def unused(self, shape: tuple[int, ...], module: str) -> None:
-        """A module made a softmax that never met its values, so that its meaning is not known."""
-
     @property
     def module(self) -> str:
         """The running module's name."""
 
+    def heard(self, weights: Tensor, *, shape: tuple[int, ...], before: int) -> None:
+        """The running module computed attention with these weights, after these recorded ones, a bit each."""
 
-@dataclass
-class _Candidate:
-    """A softmax that may turn out to be attention; `tensors` keeps the ids below from being used again."""
+    def unused(self, root: Root) -> None:
+        """A softmax never met its values, or not as attention does."""
 
-    weights: Tensor
-    module: str
-    tensors: list[Tensor]
-    changed: bool = False
+    def mixed(self) -> None:
+        """The running module moves what attention has put out between tokens, by a convolution."""
 
 
 class Interceptor(TorchFunctionMode):
     """Let every call through but attention, which is computed with its weights in sight.
+
+    Weights made by hand are followed from the softmax, or from scores that are normalised by hand, to the
+    product with the values: the factor that stands there is what is told, whatever was done to it on the way,
+    if it is a mean over keys.
 
     Args:
         listener: What is told of the weights.
@@ -76,7 +60,9 @@ class Interceptor(TorchFunctionMode):
     def __init__(self, listener: Listener) -> None:
         super().__init__()
         self._listener = listener
-        self._candidates: dict[int, _Candidate] = {}
+        self._lineage = Lineage()
+        self._layers = 0
+        self._told: list[tuple[ref[Tensor], int | None, tuple[Root, ...]]] = []
 
     def __torch_function__(
         self,
@@ -92,67 +78,164 @@ class Interceptor(TorchFunctionMode):
         if func is F.scaled_dot_product_attention:
             return self._dot_product(args, kwargs)
         if func is F.multi_head_attention_forward:
-            result, weights = multi_head(args, kwargs)
-            self._listener.heard(weights)
-            return result
+            return self._multi_head(args, kwargs)
         if func in _SOFTMAX:
             return self._softmax(func, args, kwargs)
-        if self._candidates and args:
-            return self._follow(func, args, kwargs)
-        return func(*args, **kwargs)
+        factors = find_factors(func, args, kwargs)
+        if factors:
+            return self._product(func, args, kwargs, factors)
+        result = func(*args, **kwargs)
+        # Most calls read a shape or the like; before the first attention nothing is marked.
+        if self._lineage and (result is None or isinstance(result, torch.Tensor | tuple | list)):
+            self._lineage.follow(func, args, kwargs, result)
+            if func in _CONVOLUTIONS:
+                self._convolution(args, result)
+        return result
+
+    def before(self, values: object) -> int:
+        """Return which recorded attentions these tensors were made from, a bit each."""
+        return self._lineage.layers(tensors_in(values))
 
     def settle(self) -> None:
         """Tell of the softmaxes that never met their values, and forget them: the model has returned."""
-        for candidate in {id(found): found for found in self._candidates.values()}.values():
-            self._listener.unused(tuple(candidate.weights.shape), candidate.module)
+        for kept, written, roots in self._told:
+            weights = kept()
+            if weights is not None and version(weights) != written:
+                for root in roots:
+                    root.fault = CHANGED
+        for root in self._lineage.roots:
+            if root.fault or (root.dim is not None and root.layer is None):
+                self._listener.unused(root)
         self.forget()
 
     def forget(self) -> None:
         """Forget what is not settled: a new forward pass begins, or the block ends."""
-        self._candidates.clear()
+        self._lineage.clear()
+        self._told.clear()
+        self._layers = 0
 
     def _dot_product(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         output, weights = DotProduct(*args, **kwargs).compute()
-        self._listener.heard(weights)
+        value = kwargs["value"] if "value" in kwargs else args[2]
+        self._hear(weights, output, given=(args, kwargs), value=value)
         return output
+
+    def _multi_head(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
+        (output, given), weights = multi_head(args, kwargs)
+        layer = self._hear(weights, output, given=(args, kwargs), value=None)
+        if given is not None:
+            root = Root(self._listener.module, tuple(weights.shape), dim=weights.ndim - 1, layer=layer)
+            self._lineage.roots.append(root)
+            if given is weights:
+                self._told.append((ref(given), version(given), (root,)))
+            mark = Mark(self._lineage.of(output).layers, (root,), same=given.shape == weights.shape)
+            self._lineage.put(given, mark)
+        self._lineage.put(output, Mark(self._lineage.of(output).layers))
+        return output, given
 
     def _softmax(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         weights: Tensor = func(*args, **kwargs)
         dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
-        if weights.ndim >= 3 and dim in (-1, weights.ndim - 1):
-            self._candidates[id(weights)] = _Candidate(weights, self._listener.module, [weights])
+        axis = dim % weights.ndim if isinstance(dim, int) and weights.ndim else -1
+        layers = self.before((args, kwargs))
+        if weights.ndim >= 2:
+            root = Root(self._listener.module, tuple(weights.shape), axis, weights, version(weights))
+            self._lineage.plant(weights, root, layers=layers)
         return weights
 
-    def _follow(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
-        candidate = self._candidates.get(id(args[0]))
-        result = func(*args, **kwargs)
-        if candidate is None:
+    def _product(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], factors: list[Factor]
+    ) -> Any:  # noqa: ANN401 - whatever the function returns
+        factor = self._weights_among(factors)
+        if factor is None:
+            result = func(*args, **kwargs)
+            self._lineage.follow(func, args, kwargs, result)
+            if makes_scores(func, result) and not self._lineage.of(result).roots:
+                root = Root(self._listener.module, tuple(result.shape))
+                self._lineage.plant(result, root, layers=self._lineage.of(result).layers)
             return result
-        if func in _PRODUCT and not candidate.changed:
-            self._candidates = {
-                key: other for key, other in self._candidates.items() if other is not candidate
-            }
-            self._listener.heard(candidate.weights)
-        elif func in _DROPOUT:
-            refuse_dropout(_dropout_rate(args, kwargs))
-            self._alias(candidate, result)
-        elif func in _SAME:
-            self._alias(candidate, result)
-        elif _is_in_place(func):
-            candidate.changed = True
+        mark = self._lineage.of(factor.tensor)
+        met = [root.layer for root in mark.roots if root.layer is not None]
+        if met and len(met) == len(mark.roots):
+            return self._again(func, args, mark)
+        alone = mark.roots[0] if mark.same else None
+        sure = alone is not None and alone.intact and alone.dim == factor.axis
+        if not sure and not is_stochastic(factor.tensor, axis=factor.axis):
+            return self._no_mean(func, args, mark)
+        kept, used = shown(factor, alone)
+        result = func(*_with(args, factor.place, used))
+        layer = self._hear(kept, result, given=args, value=factor.values, shape=tuple(factor.tensor.shape))
+        for each in mark.roots:
+            each.layer, each.weights = layer if each.layer is None else each.layer, None
+        self._told.append((ref(kept), version(kept), mark.roots))
         return result
 
-    def _alias(self, candidate: _Candidate, result: Tensor) -> None:
-        candidate.tensors.append(result)
-        self._candidates[id(result)] = candidate
+    def _weights_among(self, factors: list[Factor]) -> Factor | None:
+        """Return the factor that is made of weights, if it is plain which it is."""
+        held = [factor for factor in factors if self._lineage.of(factor.tensor).roots]
+        if not held:
+            square = (
+                f for f in factors if f.tensor.ndim > 2 and f.tensor.shape[-1] == f.tensor.shape[-2] > 1
+            )
+            return next((f for f in square if is_stochastic(f.tensor, axis=f.axis)), None)
+        new = [f for f in held if any(root.layer is None for root in self._lineage.of(f.tensor).roots)]
+        chosen = new or held
+        return chosen[0] if len({factor.place for factor in chosen}) == 1 else None
+
+    def _again(self, func: Callable[..., Any], args: tuple[Any, ...], mark: Mark) -> Any:  # noqa: ANN401
+        """The weights of an attention that was told meet other values: the same matrix, or another one."""
+        result = func(*args)
+        if not mark.same:
+            for root in mark.roots:
+                root.fault = "meets other values in another form"
+        layers = self.before(args)
+        for root in mark.roots:
+            layers |= 0 if root.layer is None else 1 << root.layer
+        self._lineage.put(result, Mark(layers))
+        return result
+
+    def _no_mean(self, func: Callable[..., Any], args: tuple[Any, ...], mark: Mark) -> Any:  # noqa: ANN401
+        """The weights meet values, and are no mean over them."""
+        result = func(*args)
+        for root in mark.roots:
+            root.fault = "meets the values with weights that do not sum to 1, or are negative"
+        self._lineage.put(result, Mark(self.before(args)))
+        return result
+
+    def _hear(
+        self,
+        weights: Tensor,
+        output: Tensor,
+        *,
+        given: object,
+        value: object,
+        shape: tuple[int, ...] | None = None,
+    ) -> int:
+        """Tell of an attention and mark its output; return its number."""
+        before = self.before(given)
+        self._listener.heard(weights, shape=shape or tuple(weights.shape), before=before)
+        layer = self._layers
+        if self._lineage.of(value).fresh:
+            root = Root(self._listener.module, shape or tuple(weights.shape), layer=layer)
+            root.fault = "meets values that are another attention's output"
+            self._lineage.roots.append(root)
+        self._lineage.put(output, Mark(before | 1 << layer, fresh=True))
+        self._layers += 1
+        return layer
+
+    def _convolution(self, args: tuple[Any, ...], result: object) -> None:
+        kernel = args[1].shape[2:]
+        mark = self._lineage.of(result)
+        if mark.layers and not mark.roots and max(kernel) > 1:
+            self._listener.mixed()
 
 
-def _dropout_rate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
-    rate = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
-    training = kwargs.get("training", kwargs.get("train", args[2] if len(args) > 2 else True))
-    return float(rate) if training else 0.0
-
-
-def _is_in_place(func: Callable[..., Any]) -> bool:
-    name = getattr(func, "__name__", "")
-    return name.endswith("_") and not name.endswith("__")
+def _with(args: tuple[Any, ...], place: int, used: Tensor) -> tuple[Any, ...]:
+    """Return a product's arguments with another factor in one place; einsum's equation stays first."""
+    if isinstance(args[0], str):
+        operands = list(args[1]) if isinstance(args[1], tuple | list) else list(args[1:])
+        operands[place] = used
+        return (args[0], *operands)
+    changed = list(args)
+    changed[place] = used
+    return tuple(changed)

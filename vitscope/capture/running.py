@@ -49,6 +49,10 @@ class Running:
 
         Layers of torch with nothing inside count as a part of the module that calls them.
         """
+        return self.call()[0]
+
+    def call(self) -> tuple[str, tuple[Any, ...]]:
+        """Return the innermost running module's name and what it was called with."""
         # A hook on each module would tell as well, at several times the cost of a small model's pass.
         call = nn.Module._call_impl.__code__
         frame = sys._getframe()
@@ -58,8 +62,8 @@ class Running:
                 module = frame.f_locals["self"]
                 name = self._names.get(id(module))
                 if name is not None and not _is_plain(module):
-                    return name
-        return ""
+                    return name, (*frame.f_locals["args"], *frame.f_locals["kwargs"].values())
+        return "", ()
 
     @contextmanager
     def hooked(self, followed: Iterable[str]) -> Iterator[None]:

@@ -10,8 +10,10 @@ from torch import nn
 
 from vitscope.capture.interceptor import Interceptor
 from vitscope.capture.layout import Layout, find_layout
+from vitscope.capture.lineage import Root, tensors_in
 from vitscope.capture.running import Running
-from vitscope.capture.verdict import Pass, Seen, check_chain, classify, is_attention
+from vitscope.capture.sighting import Pass, Seen, Unused
+from vitscope.capture.verdict import check_chain, classify, is_attention
 from vitscope.errors import CaptureError, UsageError
 from vitscope.records.attention import Attention, fuse_heads
 
@@ -105,29 +107,39 @@ class Tape:
         if self._current is not None:
             self._current.suspects[name] = None
 
-    def heard(self, weights: Tensor) -> None:
+    def heard(self, weights: Tensor, *, shape: tuple[int, ...], before: int) -> None:
         """Note attention: its weights if they are global, only its shape otherwise."""
         if self._current is None:
             return
-        shape = tuple(weights.shape)
-        module = self.module
-        class_name = type(self._modules[module]).__name__
-        kind = classify(shape, images=self._current.images, class_name=class_name)
+        module, given = self._running.call()
+        kind = classify(
+            shape,
+            images=self._current.images,
+            class_name=type(self._modules[module]).__name__,
+            given=[tuple(each.shape) for each in tensors_in(given)] if module else [],
+        )
         kept = None
         if kind == "global":
-            kept = weights.unsqueeze(1) if weights.ndim == 3 else weights
-            kept = kept if self._heads is None else fuse_heads(kept, self._heads)
-        self._current.seen.append(Seen(module, shape, kind, kept))
+            kept = weights if self._heads is None else fuse_heads(weights, self._heads)
+        entry = self._interceptor.before(given)
+        self._current.seen.append(Seen(module, shape, kind, kept, before, entry))
 
-    def unused(self, shape: tuple[int, ...], module: str) -> None:
-        """Note a softmax whose meaning is not known, unless nothing about it looks like attention."""
-        if self._current is not None and (len(shape) > 3 or shape[-1] == shape[-2]):
-            self._current.unused.append((module, shape))
+    def unused(self, root: Root) -> None:
+        """Note a softmax whose meaning is not known."""
+        if self._current is not None:
+            self._current.unused.append(Unused(root.module, root.shape, root.dim, root.fault))
+
+    def mixed(self) -> None:
+        """Note a convolution over what attention has put out."""
+        if self._current is not None:
+            self._current.mixed[self.module] = None
 
     def ended(self, output: object) -> None:
         """Keep the pass: the model returned."""
-        self._interceptor.settle()
         if self._current is not None:
+            if next(tensors_in(output), None) is not None:
+                self._current.reached = self._interceptor.before(output)
+            self._interceptor.settle()
             if isinstance(output, torch.Tensor) and len(output) == self._current.images:
                 self._current.logits = output
             self._passes.append(self._current)

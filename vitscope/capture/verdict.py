@@ -3,73 +3,64 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from vitscope.errors import CaptureError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor
+    from vitscope.capture.sighting import Kind, Pass
 
-__all__ = ["Kind", "Pass", "Seen", "check_chain", "classify"]
-
-Kind = Literal["global", "windowed", "cross", "channels"]
+__all__ = ["check_chain", "classify", "is_attention"]
 
 # Attention over tokens by its class name; attention over channels weighs features and leaves tokens alone.
-_ATTENTION = re.compile(r"attention|attn", re.IGNORECASE)
+_ATTENTION = re.compile(r"attention|attn|mhsa|mla$|mamba|retention|rwkv|hyena", re.IGNORECASE)
 _CHANNELS = re.compile(r"channel|crosscov|xca", re.IGNORECASE)
 _GATES = re.compile(r"spatial|squeeze|cbam|eca|pool2d", re.IGNORECASE)
+# What every refusal offers instead.
+_OTHERS = "Grad-CAM (`--method grad-cam`) needs no attention matrix, nor do the gradient methods"
 _KINDS: tuple[tuple[Kind, str], ...] = (
     ("windowed", "attends within windows"),
     ("cross", "attends from some tokens to others"),
     ("channels", "attends over channels"),
+    ("other", "attends over something else than the tokens it is given"),
 )
 
 
-@dataclass(frozen=True)
-class Seen:
-    """One computation of attention: where, of what shape and kind, and its weights where they are global."""
+def classify(
+    shape: tuple[int, ...], *, images: int, class_name: str, given: Sequence[tuple[int, ...]] = ()
+) -> Kind:
+    """Return the kind of attention that weights of this shape are.
 
-    module: str
-    shape: tuple[int, ...]
-    kind: Kind
-    weights: Tensor | None
+    Attention over channels cannot be told by its shape alone, only by the module's class and its input.
 
-
-@dataclass
-class Pass:
-    """One forward pass of the model over some images.
-
-    Attributes:
-        images: How many images it took.
-        size: Their height and width in pixels.
-        seen: Every attention, in the order of computation.
-        unused: Modules with a softmax that did not meet values the way attention does, and its shape.
-        suspects: Modules that ran and are attention by name.
-        logits: What the model returned, where it is a tensor with a row an image.
-    """
-
-    images: int
-    size: tuple[int, int]
-    seen: list[Seen] = field(default_factory=list)
-    unused: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
-    suspects: dict[str, None] = field(default_factory=dict)
-    logits: Tensor | None = None
-
-
-def classify(shape: tuple[int, ...], *, images: int, class_name: str) -> Kind:
-    """Return the kind of attention that weights of this shape are, over so many images in such a module.
-
-    Attention over channels cannot be told by its shape, only by the module's class.
+    Args:
+        shape: Of the weights.
+        images: How many images the model was given.
+        class_name: The module's class.
+        given: The shapes of the tensors that the module was given.
     """
     if _CHANNELS.search(class_name):
         return "channels"
-    if len(shape) > 4 or shape[0] != images:
+    if len(shape) not in (3, 4) or shape[0] != images:
         return "windowed"
-    return "global" if shape[-1] == shape[-2] else "cross"
+    if shape[-1] != shape[-2]:
+        return "cross"
+    return "global" if _are_tokens(shape[-1], given) else "other"
+
+
+def _are_tokens(count: int, given: Sequence[tuple[int, ...]]) -> bool:
+    """Whether the first of these that is a stack of tokens or a map has so many tokens or places."""
+    for shape in given:
+        if len(shape) == 3:
+            return count in shape[:2]
+        if len(shape) == 4:
+            # Channels come last or second, or the tokens are cut into heads before or after.
+            return count in (shape[1] * shape[2], shape[2] * shape[3], shape[1], shape[2])
+    return True
 
 
 @cache
@@ -86,23 +77,37 @@ def check_chain(made: Pass) -> None:
     Raises:
         CaptureError: It was not; the message names the modules and what they did.
     """
-    if not made.seen and not made.unused:
+    tokens = made.seen[-1].shape[-1] if made.seen else None
+    unused = [each for each in made.unused if each.looks_like_attention(tokens)]
+    if not made.seen and not unused:
         raise _nothing(made)
-    if made.unused:
-        names = _listed([module for module, _ in made.unused])
+    _check_kinds(made)
+    if unused:
+        names = _listed([each.module for each in unused])
+        why = unused[0].fault or "is not multiplied by values as attention is"
+        raise CaptureError(f"{names}: a softmax or matrix {list(unused[0].shape)} that {why}", hint=_OTHERS)
+    _check_whole(made)
+    _check_sizes(made)
+    _check_order(made)
+    if made.mixed:
         raise CaptureError(
-            f"{names}: a softmax {list(made.unused[0][1])} that is not plain attention (weights · values)",
-            hint="Grad-CAM and the gradient methods need no attention matrix",
+            f"{_listed(list(made.mixed))}: a convolution mixes the tokens as well, after the first attention",
+            hint=f"attention is not all that moves between tokens here; {_OTHERS}",
         )
+
+
+def _check_kinds(made: Pass) -> None:
     for kind, what in _KINDS:
         found = [seen for seen in made.seen if seen.kind == kind]
         if found:
             raise CaptureError(
                 f"{_listed([seen.module for seen in found])}: {what}"
                 f" ({list(found[0].shape)} for {made.images} images), not over all tokens alike",
-                hint="a chain of attention needs global self-attention; Grad-CAM needs none",
+                hint=f"a chain of attention needs global self-attention; {_OTHERS}",
             )
-    _check_whole(made)
+
+
+def _check_sizes(made: Pass) -> None:
     sizes: dict[int, str] = {}
     for seen in made.seen:
         sizes.setdefault(seen.shape[-1], seen.module)
@@ -110,7 +115,28 @@ def check_chain(made: Pass) -> None:
         listed = ", ".join(f"{count} in {module}" for count, module in sizes.items())
         raise CaptureError(
             f"the number of tokens changes between layers: {listed}",
-            hint="a chain of attention needs the same tokens in every layer; Grad-CAM needs none",
+            hint=f"a chain of attention needs the same tokens in every layer; {_OTHERS}",
+        )
+
+
+def _check_order(made: Pass) -> None:
+    """Check that each attention works on what the one before has put out, and the output on all of them."""
+    for number, (one, other) in enumerate(pairwise(made.seen)):
+        if one.module == other.module and one.entry == other.entry:
+            raise CaptureError(
+                f"{one.module or 'the model itself'} computes several attentions in one run",
+                hint=f"which matrix stands for the layer is not known; {_OTHERS}",
+            )
+        if not other.before >> number & 1:
+            raise CaptureError(
+                f"{_listed([one.module, other.module])} stand side by side: the second does not work on what"
+                " the first has put out",
+                hint=f"a chain of attention needs one layer after the other; {_OTHERS}",
+            )
+    if made.reached is not None and not made.reached >> (len(made.seen) - 1) & 1:
+        raise CaptureError(
+            f"the output was not made from the attention of {made.seen[-1].module or 'the model itself'}",
+            hint=f"it stands beside the way to the output, or the way cannot be followed; {_OTHERS}",
         )
 
 
@@ -120,7 +146,7 @@ def _check_whole(made: Pass) -> None:
     if missed:
         raise CaptureError(
             f"the attention of {_listed(missed)} was not seen, only that of {_listed(heard)}",
-            hint="a part of the layers would give a wrong map; Grad-CAM needs no attention",
+            hint=f"a part of the layers would give a wrong map; {_OTHERS}",
         )
 
 
@@ -128,11 +154,11 @@ def _nothing(made: Pass) -> CaptureError:
     if made.suspects:
         return CaptureError(
             f"the attention of {_listed(list(made.suspects))} was not seen: it has a way of its own",
-            hint="let it call torch.nn.functional.scaled_dot_product_attention; Grad-CAM needs no attention",
+            hint=f"let it call torch.nn.functional.scaled_dot_product_attention; {_OTHERS}",
         )
     return CaptureError(
         "this model has no attention",
-        hint="Grad-CAM is the map for convolutions",
+        hint=_OTHERS,
     )
 
 

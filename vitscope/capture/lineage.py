@@ -1,0 +1,216 @@
+"""What a tensor was made from: attention weights that have not met values, and layers before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn import functional as F
+
+from vitscope.capture.explicit import refuse_dropout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from torch import Tensor
+
+__all__ = ["CHANGED", "Lineage", "Mark", "Root", "tensors_in", "version"]
+
+# What may happen to weights without making other weights of them.
+_SAME = frozenset(
+    {
+        torch.Tensor.to,
+        torch.Tensor.type,
+        torch.Tensor.type_as,
+        torch.Tensor.float,
+        torch.Tensor.half,
+        torch.Tensor.bfloat16,
+        torch.Tensor.contiguous,
+    },
+)
+_DROPOUT = frozenset({F.dropout, torch.dropout})
+# These take a tensor's shape, type or place, and nothing of what is in it.
+_SHAPE_OF_ALL = ("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_")
+_SHAPE_OF_OTHERS = ("type_as", "expand_as", "view_as", "reshape_as")
+
+
+@dataclass(eq=False)
+class Root:
+    """What may become attention weights: a softmax, or scores that may be normalised by hand.
+
+    Attributes:
+        module: The module that made it.
+        shape: Its shape.
+        dim: The axis along which a softmax sums to 1; None for scores.
+        weights: A softmax itself, until it has met values.
+        version: How often its memory had been written to when it was made; None where torch does not count.
+        layer: Which recorded attention it became; None before.
+        fault: Why it is no attention, where that is known.
+    """
+
+    module: str
+    shape: tuple[int, ...]
+    dim: int | None = None
+    weights: Tensor | None = None
+    version: int | None = None
+    layer: int | None = None
+    fault: str = ""
+
+    @property
+    def intact(self) -> bool:
+        """Whether a softmax is known to hold what it held when it was made."""
+        return self.weights is not None and self.version is not None and version(self.weights) == self.version
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a tensor was made from.
+
+    Attributes:
+        layers: The recorded attentions before it, a bit each.
+        roots: The weights that it holds, or that were made into it.
+        same: Whether it is its root itself, cast at most.
+        fresh: Whether it is an attention's output, at most seen another way or scaled.
+    """
+
+    layers: int = 0
+    roots: tuple[Root, ...] = ()
+    same: bool = False
+    fresh: bool = False
+
+
+CHANGED = "is changed after it met the values"
+
+_NOTHING = Mark()
+
+
+class Lineage:
+    """The marks of the tensors of one forward pass, by identity.
+
+    A tensor that came into being unseen has no mark, so that what follows it does not look like the next
+    layer: an error, not a guess.
+    """
+
+    def __init__(self) -> None:
+        self._marks: dict[int, Mark] = {}
+        self.roots: list[Root] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._marks)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._marks.clear()
+        self.roots.clear()
+
+    def of(self, tensor: object) -> Mark:
+        """Return a tensor's mark."""
+        return self._marks.get(id(tensor), _NOTHING)
+
+    def layers(self, values: Iterable[object]) -> int:
+        """Return the recorded attentions before any of these tensors, a bit each."""
+        before = 0
+        for each in values:
+            before |= self.of(each).layers
+        return before
+
+    def put(self, tensor: Tensor, mark: Mark) -> None:
+        """Mark a tensor that was just made; its address may have been another's."""
+        if mark.layers or mark.roots:
+            self._marks[id(tensor)] = mark
+        else:
+            self._marks.pop(id(tensor), None)
+
+    def plant(self, tensor: Tensor, root: Root, *, layers: int) -> None:
+        """Mark a tensor as a root."""
+        self.roots.append(root)
+        self._marks[id(tensor)] = Mark(layers, (root,), same=True)
+
+    def follow(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: object
+    ) -> None:
+        """Mark what a call returned by what it was given."""
+        given = list(tensors_in((args, kwargs) if kwargs else args))
+        marks = [mark for each in given if (mark := self._marks.get(id(each))) is not None]
+        made = list(tensors_in(result))
+        if not marks:
+            for each in made:
+                self._marks.pop(id(each), None)
+            return
+        name = getattr(func, "__name__", "")
+        if name.startswith(_SHAPE_OF_ALL):
+            marks = []
+        elif name in _SHAPE_OF_OTHERS:
+            given = given[:1]
+            marks = [self.of(given[0])]
+        mark = _joined(func, marks, alone=len(given) == 1)
+        if mark.roots and func in _DROPOUT:
+            refuse_dropout(_dropout_rate(args, kwargs))
+        if _is_in_place(name) or "out" in kwargs:
+            made = [kwargs.get("out", args[0])]
+            self._touch(made[0])
+            mark = Mark(mark.layers, mark.roots)
+        for each in made:
+            self.put(each, Mark(mark.layers, _held(each, mark.roots), mark.same, mark.fresh))
+
+    def _touch(self, tensor: object) -> None:
+        for root in self.of(tensor).roots:
+            root.weights = None
+            if root.layer is not None:
+                root.fault = CHANGED
+
+
+def tensors_in(value: object) -> Iterator[Tensor]:
+    """Go through the tensors in a value: itself, or inside tuples, lists and dictionaries."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for each in value:
+            yield from tensors_in(each)
+    elif isinstance(value, dict):
+        yield from tensors_in(tuple(value.values()))
+
+
+def version(tensor: Tensor) -> int | None:
+    """Return how often a tensor's memory was written to; None in inference mode, which does not count."""
+    return None if tensor.is_inference() else tensor._version
+
+
+def _joined(func: Callable[..., Any], marks: list[Mark], *, alone: bool) -> Mark:
+    if len(marks) == 1:
+        only = marks[0]
+        return Mark(
+            only.layers,
+            only.roots,
+            same=only.same and (func in _SAME or func in _DROPOUT),
+            fresh=only.fresh and alone,
+        )
+    layers = 0
+    roots: dict[Root, None] = {}
+    for mark in marks:
+        layers |= mark.layers
+        roots.update(dict.fromkeys(mark.roots))
+    return Mark(layers, tuple(roots))
+
+
+def _held(tensor: Tensor, roots: tuple[Root, ...]) -> tuple[Root, ...]:
+    """Return the roots whose matrices a tensor is large enough to hold; an index or a mean holds none."""
+    if not roots or not tensor.dtype.is_floating_point:
+        return ()
+    size = tensor.numel()
+    return tuple(root for root in roots if 2 * size >= root.shape[-1] * root.shape[-2])
+
+
+def _dropout_rate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
+    rate = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
+    training = kwargs.get("training", kwargs.get("train", args[2] if len(args) > 2 else True))
+    return float(rate) if training else 0.0
+
+
+def _is_in_place(name: str) -> bool:
+    if name in ("__setitem__", "requires_grad_"):
+        return name == "__setitem__"
+    return (name.endswith("_") and not name.endswith("__")) or (
+        name.startswith("__i") and name not in ("__index__", "__int__", "__invert__", "__iter__")
+    )
