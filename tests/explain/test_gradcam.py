@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import timm
@@ -220,6 +223,29 @@ def test_axes_that_cannot_be_told_are_refused():
     with pytest.raises(CaptureError, match=r"turn, \[1, 4, 4, 4\], is no grid") as caught:
         grad_cam(model, images, layer="turn")
     assert caught.value.hint == "name another layer, such as two"
+
+
+def test_another_thread_that_runs_the_model_changes_nothing():
+    model = ConvNet()
+    images = torch.randn(2, 1, 8, 8)
+    alone = grad_cam(model, images).values
+    started, stop = threading.Event(), threading.Event()
+
+    def run():
+        with torch.no_grad():
+            while not stop.is_set():
+                assert not model(images[:1]).requires_grad
+                started.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(run)
+        started.wait(10)
+        try:
+            together = [grad_cam(model, images).values for _ in range(20)]
+        finally:
+            stop.set()
+        other.result()
+    assert all((found == alone).all() for found in together)
 
 
 def test_leaves_no_trace_also_after_an_exception():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+import torchvision
 from torch import nn
 
 from vitscope.capture.tape import capture
@@ -21,6 +22,8 @@ from vitscope.explain.methods import METHODS, explain, find_method, method_optio
 from vitscope.explain.raw import raw_attention
 from vitscope.explain.relevance import gradient_rollout, relevance
 from vitscope.explain.rollout import rollout
+from vitscope.inference.hf_source import HuggingFaceNetwork
+from vitscope.models.registry import build_model
 from vitscope.models.transformers import vision_transformer
 
 
@@ -182,3 +185,51 @@ def test_models_that_a_method_does_not_apply_to_are_refused_with_a_reason(model,
     if METHODS[method].applies.startswith("transformers"):
         with pytest.raises(CaptureError, match=r"no attention|no transformer blocks"):
             explain(timm.create_model("test_resnet", num_classes=3).eval(), images, method=method)
+
+
+def others(kind):
+    """A small model of another kind, its images' side, and whether it has a chain of global attention."""
+    torch.manual_seed(0)
+    if kind == "vision":
+        return torchvision.models.VisionTransformer(32, 8, 3, 4, 16, 32, num_classes=5), 32, True
+    if kind == "hybrid":
+        options = {"classes": 5, "image_size": 16, "channels": 3, "width": 24, "depth": 2}
+        return build_model("hybrid", options), 16, True
+    if kind == "hugging face":
+        import transformers  # seconds, which the fast tests can do without
+
+        sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+        config = transformers.ViTConfig(image_size=16, patch_size=4, num_labels=5, **sizes)
+        return HuggingFaceNetwork(transformers.ViTForImageClassification(config)), 16, True
+    if kind == "registers":
+        name, options = (
+            "vit_medium_patch16_reg4_gap_256",
+            {"embed_dim": 24, "num_heads": 2, "depth": 2, "init_values": 1.0},
+        )
+        return timm.create_model(name, img_size=24, patch_size=8, num_classes=5, **options), 24, True
+    if kind == "windows":
+        options = {"img_size": 28, "depths": (1, 1), "num_heads": (2, 2), "embed_dim": 16, "window_size": 4}
+        return timm.create_model("swin_tiny_patch4_window7_224", num_classes=5, **options), 28, False
+    return timm.create_model("test_resnet", num_classes=5), 64, False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["vision", "hybrid", "hugging face", "registers", "windows", "convolutions"])
+def test_every_method_on_every_kind_of_model(kind):
+    model, side, chain = others(kind)
+    for parameter in model.parameters():
+        if parameter.ndim == 2 and not parameter.any():
+            nn.init.normal_(parameter)  # heads of zeros
+    model.eval().requires_grad_(False)
+    images = torch.randn(2, 3, side, side)
+    before = trace(model)
+    for name, method in METHODS.items():
+        with torch.inference_mode():
+            if method.applies.startswith("transformers") and not chain:
+                with pytest.raises(CaptureError):
+                    explain(model, images, method=name)
+                continue
+            heatmap = explain(model, images, method=name)
+        assert len(heatmap) == 2
+        assert all(np.ptp(values) > 0 for values in heatmap.values)
+    assert_untouched(before, trace(model))

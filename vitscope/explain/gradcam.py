@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -103,10 +104,11 @@ def _module(model: nn.Module, name: str) -> nn.Module:
 def _run(model: nn.Module, module: nn.Module, name: str, images: Tensor) -> tuple[Tensor, Tensor]:
     """Return the features of a layer and the logits, with a graph from the one to the other alone."""
     seen: list[Tensor] = []
+    thread = threading.get_ident()  # another thread may run the same model
 
     def cut(_: nn.Module, args: tuple[object, ...], output: object) -> object:  # noqa: ARG001 - a hook's form
         tensor = first_tensor(output)
-        if tensor is None:
+        if tensor is None or threading.get_ident() != thread:
             return output
         torch.set_grad_enabled(True)
         seen.append(tensor.detach().requires_grad_())

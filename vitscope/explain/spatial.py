@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
@@ -69,8 +70,11 @@ def _outputs(model: nn.Module, image: Tensor) -> tuple[dict[str, Tensor], Tensor
     """Return what each module that runs once gave, by name in the order they finished, and the logits."""
     outputs: dict[str, Tensor] = {}
     runs: Counter[str] = Counter()
+    thread = threading.get_ident()  # another thread may run the same model
 
     def keep(name: str, module: nn.Module, args: tuple[object, ...], output: object) -> None:  # noqa: ARG001
+        if threading.get_ident() != thread:
+            return
         runs[name] += 1
         tensor = first_tensor(output)
         if tensor is not None and tensor.requires_grad and len(tensor) == 1:
