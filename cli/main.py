@@ -18,6 +18,7 @@ from vitscope.cli.console import complain, talk
 from vitscope.cli.evaluate import evaluate
 from vitscope.cli.explain import explain
 from vitscope.cli.faithfulness import faithfulness
+from vitscope.cli.inspect import inspect
 from vitscope.cli.train import train
 from vitscope.errors import UsageError, VitscopeError
 
@@ -119,6 +120,7 @@ app.command()(attention)
 app.command()(explain)
 app.command()(compare)
 app.command()(faithfulness)
+app.command()(inspect)
 
 
 def _terminated(number: int, _: object) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from vitscope.errors import InputError
 from vitscope.records.archive import read_archive, write_archive
@@ -12,7 +15,6 @@ from vitscope.records.archive import read_archive, write_archive
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["MEASURES", "HeadStatistics"]
@@ -64,6 +66,15 @@ class HeadStatistics:
         shapes = {values.shape for values in (*self.means.values(), *self.errors.values())}
         if len(shapes) != 1 or any(len(shape) != 2 or shape[0] != len(self.layers) for shape in shapes):
             raise InputError(f"expected [{len(self.layers)}, head] for each measure, got {sorted(shapes)}")
+
+    def uniform(self, measure: str) -> float:
+        """Return what a head has whose attention is the same everywhere: ln(tokens), or the mean distance."""
+        if MEASURES[measure] == "nats":
+            return math.log(self.tokens)
+        down, across = (1.0, 1.0) if measure == "distance" else self.patch
+        rows, columns = (np.subtract.outer(np.arange(side), np.arange(side)) for side in self.grid)
+        apart = np.hypot(down * rows[:, None, :, None], across * columns[None, :, None, :])
+        return float(apart.mean())
 
     def save(self, path: Path | str) -> Path:
         """Write one `.npz` file."""

@@ -1,0 +1,68 @@
+"""Maps averaged over a class, side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from vitscope.figures.lettering import shorten
+from vitscope.figures.montage import Sheet
+from vitscope.figures.overlay import Scale
+from vitscope.figures.ramp import draw_ramp, place_pixels
+from vitscope.figures.style import COLUMN_WIDTH, GREY, styled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+    from vitscope.records.heatmap import Heatmap
+
+__all__ = ["draw_class_maps"]
+
+_MOST = 100  # classes that are drawn
+_EDGE, _SPACE, _TOP, _FOOT, _LABEL = 0.1, 0.1, 0.3, 0.5, 0.28  # inches
+_SIZE = 6.5  # points
+
+
+@styled
+def draw_class_maps(maps: Heatmap) -> Figure:
+    """Draw one map a class, all in one scale, with the class's name and how many images it is the mean of.
+
+    A square is a patch. The scale runs from the smallest value of all maps to the largest, so that equal
+    colours are equal values in all panels. Of more than 100 classes the first are drawn.
+
+    Args:
+        maps: What `vitscope.explain.class_rollout.class_rollout` returns.
+
+    Returns:
+        A new figure of column width.
+    """
+    shown = maps.values[:_MOST]
+    columns = min(len(shown), 5 if len(shown) <= 20 else 10)
+    rows = -(-len(shown) // columns)
+    width = (COLUMN_WIDTH - 2 * _EDGE + _SPACE) / max(columns, 4) - _SPACE
+    height = width * shown.shape[1] / shown.shape[2]
+    sheet = Sheet(_TOP + rows * (height + _LABEL + _SPACE) + _FOOT)
+    scale = Scale.of(maps.values)
+    left = (COLUMN_WIDTH - columns * (width + _SPACE) + _SPACE) / 2
+    counts = cast("Sequence[int]", maps.options.get("images", ()))
+    for place, values in enumerate(shown):
+        row, column = divmod(place, columns)
+        x, y = left + column * (width + _SPACE), _TOP + row * (height + _LABEL + _SPACE)
+        name = shorten(maps.names[place], 72 * width, size=_SIZE) if maps.names else ""
+        sheet.text(x + width / 2, y + 0.08, name, size=_SIZE, ha="center")
+        if counts:
+            sheet.text(x + width / 2, y + 0.19, f"n = {counts[place]:,}", size=5.5, color=GREY, ha="center")
+        colours = scale.colours(scale.share(values), bytes=True)[..., :3]
+        place_pixels(sheet.ax, np.ascontiguousarray(colours), (x, y + _LABEL, width, height))
+    more = "" if len(shown) == len(maps) else f", {len(shown)} of {len(maps)} classes"
+    sheet.text(COLUMN_WIDTH / 2, _TOP / 2, f"{maps.method.capitalize()}{more}", size=8, ha="center")
+    foot = sheet.figure.get_figheight() - _FOOT + 0.1
+    draw_ramp(
+        sheet, scale, (COLUMN_WIDTH / 2 - 0.75, foot, 1.5, 0.1), (f"{scale.low:.2g}", f"{scale.high:.2g}")
+    )
+    note = "one scale for all classes"
+    sheet.text(COLUMN_WIDTH / 2, foot + 0.24, note, size=_SIZE, color=GREY, ha="center")
+    return sheet.figure

@@ -1,0 +1,86 @@
+"""Layers compared: linear CKA as a heat map with layers along both axes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vitscope.figures.layer_names import label_layers
+from vitscope.figures.lettering import plain, shorten
+from vitscope.figures.style import contrasting, new_figure, owner, sequential_map, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+    from vitscope.records.similarity import Similarity
+
+__all__ = ["draw_similarity"]
+
+_SIDE = 2.9  # inches of the longer side
+_WRITTEN = 12  # layers up to which cells hold their number
+
+
+@styled
+def draw_similarity(similarity: Similarity, *, ax: Axes | None = None) -> Figure:
+    """Draw the linear CKA of layers as a heat map: the first model upwards, the other to the right.
+
+    The first layer is at the lower left. Colours run from 0 to 1 in every such figure; values below 0, which
+    chance gives to unlike layers, have the colour of 0. Layers that give all images the same have no value
+    and are grey.
+
+    Args:
+        similarity: What `vitscope.analysis.similarity.cka` returns.
+        ax: Axes to draw on; without them a figure is made.
+
+    Returns:
+        The figure drawn on.
+    """
+    rows, columns = similarity.values.shape
+    scale = _SIDE / max(rows, columns)
+    if ax is None:
+        ax = new_figure(max(rows * scale, 0.8) + 0.75, width=max(columns * scale, 1.2) + 1.5).subplots()
+    drawn = ax.imshow(
+        np.ma.masked_invalid(similarity.values),
+        cmap=sequential_map(),
+        vmin=0,
+        vmax=1,
+        origin="lower",
+        interpolation="none",
+    )
+    _axes(ax, similarity, pitch=72 * scale)
+    if max(rows, columns) <= _WRITTEN:
+        _write(ax, similarity, drawn, size=min(7.0, 72 * scale / 3))
+    bar = owner(ax).colorbar(drawn, ax=ax, fraction=0.05, pad=0.03, aspect=25, ticks=[0, 0.5, 1])
+    bar.outline.set_visible(False)
+    bar.set_label(f"Linear CKA, {similarity.images:,} images", fontsize=7.5)
+    return owner(ax)
+
+
+def _axes(ax: Axes, similarity: Similarity, *, pitch: float) -> None:
+    first, second = similarity.models
+    down = label_layers(ax.yaxis, similarity.layers, pitch=pitch, turned=True)
+    across = label_layers(ax.xaxis, similarity.others, pitch=pitch, turned=True)
+    if across != "Block":
+        ax.tick_params(axis="x", labelrotation=90)
+    same = first == second
+    width = 72 * 2.2
+    plain(
+        [
+            ax.set_ylabel(down if same or not first else shorten(f"{down} of {first}", width, size=8)),
+            ax.set_xlabel(across if same or not second else shorten(f"{across} of {second}", width, size=8)),
+        ]
+    )
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+
+
+def _write(ax: Axes, similarity: Similarity, drawn: AxesImage, *, size: float) -> None:
+    for (row, column), value in np.ndenumerate(similarity.values):
+        if np.isfinite(value):
+            colour = contrasting(drawn.to_rgba(np.array([value])).tolist()[0])
+            text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+            cell = ax.text(column, row, text, ha="center", va="center", color=colour, size=size)
+            cell.set_in_layout(False)
