@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from vitscope.capture.explicit import DotProduct
 from vitscope.capture.lineage import CHANGED, Lineage, Mark, Root, tensors_in, version
 from vitscope.capture.multihead import multi_head
-from vitscope.capture.product import Factor, find_factors, is_stochastic, makes_scores, shown
+from vitscope.capture.product import PRODUCTS, Factor, find_factors, is_stochastic, makes_scores, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Interceptor", "Listener"]
 
 _SOFTMAX = frozenset({torch.softmax, torch.Tensor.softmax, F.softmax, torch.special.softmax})
+# What a call returns that may hold tensors.
+_HOLDERS = (torch.Tensor, tuple, list)
 _CONVOLUTIONS = frozenset({F.conv1d, F.conv2d, F.conv3d})
 
 
@@ -81,12 +83,13 @@ class Interceptor(TorchFunctionMode):
             return self._multi_head(args, kwargs)
         if func in _SOFTMAX:
             return self._softmax(func, args, kwargs)
-        factors = find_factors(func, args, kwargs)
-        if factors:
-            return self._product(func, args, kwargs, factors)
+        if func in PRODUCTS:
+            return self._product(func, args, kwargs)
         result = func(*args, **kwargs)
         # Most calls read a shape or the like; before the first attention nothing is marked.
-        if self._lineage and (result is None or isinstance(result, torch.Tensor | tuple | list)):
+        if self._lineage and (
+            result is None or (isinstance(result, _HOLDERS) and type(result) is not torch.Size)
+        ):
             self._lineage.follow(func, args, kwargs, result)
             if func in _CONVOLUTIONS:
                 self._convolution(args, result)
@@ -143,14 +146,12 @@ class Interceptor(TorchFunctionMode):
             self._lineage.plant(weights, root, layers=layers)
         return weights
 
-    def _product(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], factors: list[Factor]
-    ) -> Any:  # noqa: ANN401 - whatever the function returns
-        factor = self._weights_among(factors)
+    def _product(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+        factor = self._weights_among(find_factors(func, args, kwargs))
         if factor is None:
             result = func(*args, **kwargs)
             self._lineage.follow(func, args, kwargs, result)
-            if makes_scores(func, result) and not self._lineage.of(result).roots:
+            if makes_scores(result) and not self._lineage.of(result).roots:
                 root = Root(self._listener.module, tuple(result.shape))
                 self._lineage.plant(result, root, layers=self._lineage.of(result).layers)
             return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,8 +32,8 @@ _SAME = frozenset(
 )
 _DROPOUT = frozenset({F.dropout, torch.dropout})
 # These take a tensor's shape, type or place, and nothing of what is in it.
-_SHAPE_OF_ALL = ("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_")
-_SHAPE_OF_OTHERS = ("type_as", "expand_as", "view_as", "reshape_as")
+_SHAPES = ("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_")
+_SHAPES_OF_OTHERS = ("type_as", "expand_as", "view_as", "reshape_as")
 
 
 @dataclass(eq=False)
@@ -131,23 +132,26 @@ class Lineage:
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: object
     ) -> None:
         """Mark what a call returned by what it was given."""
-        given = list(tensors_in((args, kwargs) if kwargs else args))
-        marks = [mark for each in given if (mark := self._marks.get(id(each))) is not None]
-        made = list(tensors_in(result))
-        if not marks:
-            for each in made:
+        given = _shallow((*args, *kwargs.values()) if kwargs else args)
+        get = self._marks.get
+        marks = [mark for each in given if (mark := get(id(each))) is not None]
+        effect = _effect(func)
+        if not marks or effect.forgets:
+            for each in tensors_in(result):
                 self._marks.pop(id(each), None)
             return
-        name = getattr(func, "__name__", "")
-        if name.startswith(_SHAPE_OF_ALL):
-            marks = []
-        elif name in _SHAPE_OF_OTHERS:
+        if effect.keeps_first:
             given = given[:1]
             marks = [self.of(given[0])]
-        mark = _joined(func, marks, alone=len(given) == 1)
-        if mark.roots and func in _DROPOUT:
+        # Nearly every call is one over tokens that hold no weights; it has to be quick.
+        if isinstance(result, torch.Tensor) and not any(mark.roots or mark.fresh for mark in marks):
+            self._marks[id(result)] = _latest(marks)
+            return
+        if effect.drops and any(mark.roots for mark in marks):
             refuse_dropout(_dropout_rate(args, kwargs))
-        if _is_in_place(name) or "out" in kwargs:
+        mark = _joined(marks, keeps=effect.keeps, alone=len(given) == 1)
+        made = list(tensors_in(result))
+        if effect.writes or "out" in kwargs:
             made = [kwargs.get("out", args[0])]
             self._touch(made[0])
             mark = Mark(mark.layers, mark.roots)
@@ -177,21 +181,31 @@ def version(tensor: Tensor) -> int | None:
     return None if tensor.is_inference() else tensor._version
 
 
-def _joined(func: Callable[..., Any], marks: list[Mark], *, alone: bool) -> Mark:
-    if len(marks) == 1:
-        only = marks[0]
-        return Mark(
-            only.layers,
-            only.roots,
-            same=only.same and (func in _SAME or func in _DROPOUT),
-            fresh=only.fresh and alone,
-        )
+def _shallow(values: tuple[Any, ...]) -> list[Tensor]:
+    """Return the tensors among a call's arguments, also those in its lists."""
+    found = []
+    for each in values:
+        if isinstance(each, torch.Tensor):
+            found.append(each)
+        elif type(each) in (tuple, list, dict):
+            found += tensors_in(each)
+    return found
+
+
+def _latest(marks: list[Mark]) -> Mark:
+    """Return one mark for all the layers of several."""
     layers = 0
-    roots: dict[Root, None] = {}
     for mark in marks:
         layers |= mark.layers
-        roots.update(dict.fromkeys(mark.roots))
-    return Mark(layers, tuple(roots))
+    return next((mark for mark in marks if mark.layers == layers), Mark(layers))
+
+
+def _joined(marks: list[Mark], *, keeps: bool, alone: bool) -> Mark:
+    if len(marks) == 1:
+        only = marks[0]
+        return Mark(only.layers, only.roots, same=only.same and keeps, fresh=only.fresh and alone)
+    roots = dict.fromkeys(root for mark in marks for root in mark.roots)
+    return Mark(_latest(marks).layers, tuple(roots))
 
 
 def _held(tensor: Tensor, roots: tuple[Root, ...]) -> tuple[Root, ...]:
@@ -206,6 +220,37 @@ def _dropout_rate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
     rate = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
     training = kwargs.get("training", kwargs.get("train", args[2] if len(args) > 2 else True))
     return float(rate) if training else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Effect:
+    """What a function does with the content of a tensor.
+
+    Attributes:
+        forgets: It takes nothing of it.
+        keeps_first: It takes that of its first argument alone.
+        keeps: It makes no other weights of weights.
+        drops: It may set some to 0 at random.
+        writes: It changes its first argument.
+    """
+
+    forgets: bool
+    keeps_first: bool
+    keeps: bool
+    drops: bool
+    writes: bool
+
+
+@cache
+def _effect(func: Callable[..., Any]) -> _Effect:
+    name = getattr(func, "__name__", "")
+    return _Effect(
+        forgets=name.startswith(_SHAPES),
+        keeps_first=name in _SHAPES_OF_OTHERS,
+        keeps=func in _SAME or func in _DROPOUT,
+        drops=func in _DROPOUT,
+        writes=_is_in_place(name),
+    )
 
 
 def _is_in_place(name: str) -> bool:
