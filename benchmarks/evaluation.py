@@ -6,6 +6,10 @@ Every contender is a process of its own, one after the other, on the same seeded
 Time counts from the first logit to the last number, without imports; the time to make the logits is measured
 by itself and subtracted from all alike. Memory is the process's largest resident set less what it was after
 the imports. torchmetrics is handed 256 rows at a time, as an evaluation loop does, and 10,000.
+
+The rows `in float16` and `in float32` are like for like: the same three numbers, accuracy, calibration error
+and confusion counts, of logits that lie in memory in that precision, with nothing to subtract. On a machine
+that does other work too, compare the processor's seconds.
 """
 
 from __future__ import annotations
@@ -67,6 +71,19 @@ class SyntheticLogits:
             yield self[start : start + size], self.labels[start : start + size]
 
 
+class HeldLogits:
+    """The same logits, all of them in memory, in any precision."""
+
+    def __init__(self, logits: SyntheticLogits, dtype: str) -> None:
+        self.rows = logits[:].astype(dtype)
+        self.labels = logits.labels
+
+    def chunks(self, size: int = CHUNK) -> Iterator[tuple[NDArray[np.floating], NDArray[np.int64]]]:
+        """Yield the rows and their labels, `size` at a time."""
+        for start in range(0, len(self.rows), size):
+            yield self.rows[start : start + size], self.labels[start : start + size]
+
+
 def nothing(logits: SyntheticLogits) -> Callable[[], dict[str, Any]]:
     def run() -> dict[str, Any]:
         for _ in logits.chunks():
@@ -91,6 +108,25 @@ def vitscope(logits: SyntheticLogits, replicates: int = 0) -> Callable[[], dict[
     return run
 
 
+def vitscope_three(logits: HeldLogits) -> Callable[[], dict[str, Any]]:
+    """Accuracy, calibration error and confusion counts alone."""
+    from vitscope.analysis.accuracy import accuracy
+    from vitscope.analysis.answers import answers
+    from vitscope.analysis.calibration import reliability
+    from vitscope.analysis.confusion import confusion
+    from vitscope.records.predictions import Predictions
+
+    names = tuple(map(str, range(len(logits.rows))))
+    record = Predictions(logits.rows, logits.labels, tuple(map(str, range(CLASSES))), names)
+
+    def run() -> dict[str, Any]:
+        given = answers(record)
+        wrong = confusion(given).counts.sum() - accuracy(given).correct
+        return {"accuracy": accuracy(given).value, "ece": reliability(given).ece, "wrong": int(wrong)}
+
+    return run
+
+
 def vitscope_intervals(logits: SyntheticLogits) -> Callable[[], dict[str, Any]]:
     return vitscope(logits, replicates=1000)
 
@@ -105,7 +141,7 @@ def vitscope_temperature(logits: SyntheticLogits) -> Callable[[], dict[str, Any]
     return lambda: {"temperature": fit_temperature(record).value}
 
 
-def torchmetrics(logits: SyntheticLogits, size: int = 256) -> Callable[[], dict[str, Any]]:
+def torchmetrics(logits: SyntheticLogits | HeldLogits, size: int = 256) -> Callable[[], dict[str, Any]]:
     import torch
     from torchmetrics.classification import (
         MulticlassAccuracy,
@@ -130,7 +166,7 @@ def torchmetrics(logits: SyntheticLogits, size: int = 256) -> Callable[[], dict[
     return run
 
 
-def torchmetrics_chunks(logits: SyntheticLogits) -> Callable[[], dict[str, Any]]:
+def torchmetrics_chunks(logits: SyntheticLogits | HeldLogits) -> Callable[[], dict[str, Any]]:
     return torchmetrics(logits, CHUNK)
 
 
@@ -202,6 +238,15 @@ CONTENDERS = {
     "torchmetrics, 10 replicates of two": (torchmetrics_bootstrap, ("small",)),
     "scikit-learn, its metrics": (scikit_learn, ("small",)),
     "netcal, ECE alone": (netcal, ("small", "large")),
+    **{
+        f"{name}, in {dtype}": (function, ("small",))
+        for dtype in ("float16", "float32")
+        for name, function in (
+            ("vitscope, the three", vitscope_three),
+            ("torchmetrics, the three", torchmetrics),
+            ("the same, 10,000 rows", torchmetrics_chunks),
+        )
+    },
 }
 
 
@@ -210,16 +255,22 @@ def _resident() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
+def _logits(name: str, rows: int) -> SyntheticLogits | HeldLogits:
+    """Return the logits that a contender is given: in memory, where its name ends in their precision."""
+    made, dtype = SyntheticLogits(rows), name.rpartition(", in ")[2]
+    return HeldLogits(made, dtype) if dtype.startswith("float") else made
+
+
 def _work(name: str, rows: int, pipe: Any) -> None:
-    CONTENDERS[name][0](SyntheticLogits(2_000))()  # what is imported, or made ready, on first use
-    logits = SyntheticLogits(rows)
-    run = CONTENDERS[name][0](logits)
-    before, began = _resident(), time.perf_counter()
+    CONTENDERS[name][0](_logits(name, 2_000))()  # what is imported, or made ready, on first use
+    run = CONTENDERS[name][0](_logits(name, rows))
+    before, began, busy = _resident(), time.perf_counter(), time.process_time()
     numbers = run()
-    pipe.send((time.perf_counter() - began, _resident() - before, numbers))
+    seconds, busy = time.perf_counter() - began, time.process_time() - busy
+    pipe.send((seconds, busy, _resident() - before, numbers))
 
 
-def measure(name: str, rows: int, limit: float) -> tuple[float, float, dict[str, Any]] | None:
+def measure(name: str, rows: int, limit: float) -> tuple[float, float, float, dict[str, Any]] | None:
     """Run one contender in a fresh process; None where it is killed by time or memory."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -246,7 +297,7 @@ def main() -> None:
         if given.size not in (size, "both"):
             continue
         print(f"\n{rows:,} rows, {CLASSES:,} classes")
-        making = 0.0
+        making = (0.0, 0.0)
         for name, (_, sizes) in CONTENDERS.items():
             if size not in sizes:
                 continue
@@ -254,10 +305,15 @@ def main() -> None:
             if answer is None:
                 print(f"  {name:42} not done in {given.limit:g} s, or out of memory")
                 continue
-            seconds, memory, numbers = answer
-            making = making or seconds
-            own = seconds if name.startswith("making") else seconds - making
-            print(f"  {name:42} {own:8.2f} s {memory:7.2f} GB  {json.dumps(numbers)}")
+            *times, memory, numbers = answer
+            if name.startswith("making"):
+                making = tuple(times)
+            elif ", in " not in name:
+                times = [own - made for own, made in zip(times, making, strict=True)]
+            print(
+                f"  {name:42} {times[0]:8.2f} s {times[1]:8.2f} s of processor {memory:7.2f} GB  "
+                f"{json.dumps(numbers)}"
+            )
             sys.stdout.flush()
 
 

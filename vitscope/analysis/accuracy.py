@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vitscope.analysis.answers import Answers, answers
 from vitscope.analysis.intervals import wilson
-from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.analysis.tables import number, write_table
 from vitscope.errors import UsageError
 from vitscope.paths import write_json
@@ -142,7 +142,7 @@ class ClassAccuracy:
         return path
 
 
-def accuracy(source: Predictions | Outcomes, *, k: int = 5) -> Accuracy:
+def accuracy(source: Predictions | Answers, *, k: int = 5) -> Accuracy:
     """Return the share of right predictions, its Wilson 95 % interval, and top-k accuracy.
 
     A label is in the top min(k, classes) where fewer than k classes come before it; classes with equal scores
@@ -152,7 +152,7 @@ def accuracy(source: Predictions | Outcomes, *, k: int = 5) -> Accuracy:
     are not finite are counted and left out, not scored as class 0 as arg max over NaN would have it.
 
     Args:
-        source: Predictions, or their outcomes.
+        source: Predictions, or their answers or outcomes.
         k: How many classes count as the top.
 
     Raises:
@@ -161,7 +161,7 @@ def accuracy(source: Predictions | Outcomes, *, k: int = 5) -> Accuracy:
     """
     if k < 1:
         raise UsageError(f"expected k of at least 1, got {k}")
-    rows = outcomes(source)
+    rows = answers(source)
     scored = rows.scored
     correct = int(np.count_nonzero(scored.correct))
     within = int(np.count_nonzero(scored.rank < k))
@@ -178,13 +178,13 @@ def accuracy(source: Predictions | Outcomes, *, k: int = 5) -> Accuracy:
     )
 
 
-def class_accuracy(source: Predictions | Outcomes) -> ClassAccuracy:
+def class_accuracy(source: Predictions | Answers) -> ClassAccuracy:
     """Return each class's accuracy with its Wilson 95 % interval, over images with finite logits.
 
     Raises:
         NotFiniteError: No image has finite logits.
     """
-    rows = outcomes(source)
+    rows = answers(source)
     scored = rows.scored
     width = len(scored.classes)
     count = np.bincount(scored.labels, minlength=width)
@@ -201,12 +201,12 @@ def class_accuracy(source: Predictions | Outcomes) -> ClassAccuracy:
     )
 
 
-def weighted_balanced_accuracy(source: Predictions | Outcomes) -> Statistic:
+def weighted_balanced_accuracy(source: Predictions | Answers) -> Statistic:
     """Return the mean of the classes' accuracies as a function of the scored images' weights.
 
     A class of which no image has any weight is left out of the mean.
     """
-    scored = outcomes(source).scored
+    scored = answers(source).scored
     width = len(scored.classes)
     right = np.flatnonzero(scored.correct)
     labels = scored.labels[right]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from vitscope.records.storage import RowReader
 
-__all__ = ["Block", "Rows", "map_blocks", "softmax"]
+__all__ = ["Block", "Rows", "map_blocks", "map_rows", "read_block", "softmax"]
 
 # A block of rows in float64 stays within the processor's cache or near it, however many classes there are.
 _BLOCK_BYTES = 4 * 2**20
@@ -63,6 +63,27 @@ class Block(NamedTuple):
     labels: NDArray[np.int64]
 
 
+def map_rows(function: Callable[[slice], Result], source: Rows) -> Iterator[Result]:
+    """Yield `function` of each slice of the source's rows, in order, a few at a time in threads.
+
+    A slice holds as many rows as are 4 MiB in float64, and at least one.
+    """
+    count, width = source.logits.shape
+    step = max(1, _BLOCK_BYTES // (8 * width))
+    slices = (slice(start, min(start + step, count)) for start in range(0, count, step))
+    if count <= step:
+        yield from map(function, slices)
+        return
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for rows in slices:
+            waiting.append(pool.submit(function, rows))
+            if len(waiting) > 2 * _THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
 def map_blocks(function: Callable[[Block], Result], source: Rows) -> Iterator[Result]:
     """Yield `function` of each block of rows, in order, a few blocks at a time in threads.
 
@@ -71,20 +92,22 @@ def map_blocks(function: Callable[[Block], Result], source: Rows) -> Iterator[Re
     Raises:
         InputError: `kind` is `probabilities` and a row is negative or does not sum to 1.
     """
-    count, width = source.logits.shape
-    step = max(1, _BLOCK_BYTES // (8 * width))
-    slices = (slice(start, min(start + step, count)) for start in range(0, count, step))
-    if count <= step:
-        yield from (function(_read(source, rows)) for rows in slices)
-        return
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for rows in slices:
-            waiting.append(pool.submit(lambda rows: function(_read(source, rows)), rows))
-            if len(waiting) > 2 * _THREADS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    return map_rows(lambda rows: function(read_block(source, rows)), source)
+
+
+def read_block(source: Rows, rows: slice) -> Block:
+    """Return a block of these rows, in float64: a copy.
+
+    Raises:
+        InputError: `kind` is `probabilities` and a row is negative or does not sum to 1.
+    """
+    scores = np.array(source.logits[rows], dtype=np.float64)
+    finite = np.asarray(np.isfinite(scores).all(axis=1))
+    if not finite.all():
+        scores = scores[finite]
+    if source.kind == "probabilities":
+        _normalise(scores, np.flatnonzero(finite) + rows.start)
+    return Block(rows, finite, scores, np.asarray(source.labels[rows][finite], dtype=np.int64))
 
 
 def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -94,16 +117,6 @@ def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     np.exp(scores, out=scores)
     scores /= scores.sum(axis=1, keepdims=True)
     return scores
-
-
-def _read(source: Rows, rows: slice) -> Block:
-    scores = np.array(source.logits[rows], dtype=np.float64)  # a copy: it is worked on in place
-    finite = np.asarray(np.isfinite(scores).all(axis=1))
-    if not finite.all():
-        scores = scores[finite]
-    if source.kind == "probabilities":
-        _normalise(scores, np.flatnonzero(finite) + rows.start)
-    return Block(rows, finite, scores, np.asarray(source.labels[rows][finite], dtype=np.int64))
 
 
 def _normalise(scores: NDArray[np.float64], rows: NDArray[np.int64]) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vitscope.analysis.answers import Answers, answers
 from vitscope.analysis.classbins import EDGE
 from vitscope.analysis.consistency import consistency_band
 from vitscope.analysis.intervals import wilson
-from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.analysis.tables import write_table
 from vitscope.errors import UsageError
 
@@ -85,7 +85,7 @@ def bin_index(confidence: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
     return np.asarray(index.clip(0, bins - 1))
 
 
-def reliability(source: Predictions | Outcomes, *, bins: int = 15, seed: int = 0) -> Reliability:
+def reliability(source: Predictions | Answers, *, bins: int = 15, seed: int = 0) -> Reliability:
     """Return accuracy and mean confidence in bins of equal width, and the expected calibration error.
 
     ECE = Σ_bins |Σ_{i in bin} (a_i − c_i)| / N with c = max p and a = 1 where the prediction is right.
@@ -95,7 +95,7 @@ def reliability(source: Predictions | Outcomes, *, bins: int = 15, seed: int = 0
     small samples their numbers can differ from these by a factor of two.
 
     Args:
-        source: Predictions, or their outcomes.
+        source: Predictions, or their answers or outcomes.
         bins: The number of bins M.
         seed: The seed of the consistency band's draws.
 
@@ -105,7 +105,7 @@ def reliability(source: Predictions | Outcomes, *, bins: int = 15, seed: int = 0
     """
     if bins < 1:
         raise UsageError(f"expected at least 1 bin, got {bins}")
-    scored = outcomes(source).scored
+    scored = answers(source).scored
     index = bin_index(scored.confidence, bins)
     count = np.bincount(index, minlength=bins)
     hits = np.bincount(index, weights=scored.correct, minlength=bins)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vitscope.analysis.answers import Answers, answers
 from vitscope.analysis.calibration import bin_index
-from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.analysis.tables import number, write_table
 from vitscope.errors import UsageError
 
@@ -55,13 +55,13 @@ class ConfidenceHistogram:
         return path
 
 
-def confidence_histogram(source: Predictions | Outcomes, *, bins: int = 20) -> ConfidenceHistogram:
+def confidence_histogram(source: Predictions | Answers, *, bins: int = 20) -> ConfidenceHistogram:
     """Count right and wrong predictions by their confidence c = max p, over images with finite logits.
 
     The bins are those of `reliability`: i = clip(⌈cM − 1e−12⌉ − 1, 0, M − 1).
 
     Args:
-        source: Predictions, or their outcomes.
+        source: Predictions, or their answers or outcomes.
         bins: The number of bins M.
 
     Raises:
@@ -70,7 +70,7 @@ def confidence_histogram(source: Predictions | Outcomes, *, bins: int = 20) -> C
     """
     if bins < 1:
         raise UsageError(f"expected at least 1 bin, got {bins}")
-    scored = outcomes(source).scored
+    scored = answers(source).scored
     index = bin_index(scored.confidence, bins)
     hit = scored.correct
     return ConfidenceHistogram(

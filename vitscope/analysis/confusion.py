@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vitscope.analysis.answers import Answers, answers
 from vitscope.analysis.intervals import wilson
-from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.analysis.tables import write_table
 from vitscope.errors import InputError
 
@@ -141,13 +141,13 @@ class Confusion:
         return [pairs, counts]
 
 
-def confusion(source: Predictions | Outcomes) -> Confusion:
+def confusion(source: Predictions | Answers) -> Confusion:
     """Count the images of each true class predicted as each class, over images with finite logits.
 
     Raises:
         NotFiniteError: No image has finite logits.
     """
-    scored = outcomes(source).scored
+    scored = answers(source).scored
     width = len(scored.classes)
     cells, count = np.unique(scored.labels * width + scored.predicted, return_counts=True)
     true, predicted = np.divmod(cells, width)
