@@ -188,17 +188,19 @@ def test_many_images_go_through_in_parts(monkeypatch, images):
     model = Curved()
     many = images.repeat(3, 1, 1, 1)
     targets = TARGETS.repeat(3)
-    whole = [integrated_gradients, occlusion, gradient_x_input, gradient_shap, smoothgrad]
-    expected = [method(model, many, targets=targets) for method in whole]
+    options = {
+        integrated_gradients: {"steps": 7},
+        occlusion: {"window": 2},
+        gradient_x_input: {},
+        gradient_shap: {"samples": 2},
+        smoothgrad: {"samples": 6, "noise": 0},
+    }
+    expected = {method: method(model, many, targets=targets, **light) for method, light in options.items()}
     monkeypatch.setattr("vitscope.explain.attributions._PIXELS", 4 * 20)
     assert ask(model, many, targets).at_once == 4
-    for method, all_at_once in zip(whole, expected, strict=True):
-        if method in (gradient_shap, smoothgrad):  # drawn in other portions
-            assert method(model, many, targets=targets).values.shape == all_at_once.values.shape
-        else:
-            np.testing.assert_allclose(
-                method(model, many, targets=targets).values, all_at_once.values, rtol=1e-5, atol=1e-7
-            )
+    for method, light in options.items():
+        found = method(model, many, targets=targets, **light)
+        np.testing.assert_allclose(found.values, expected[method].values, rtol=1e-5, atol=1e-7)
 
 
 def test_windows_follow_the_size_of_the_image():

@@ -48,7 +48,7 @@ shapes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(shape=shapes, pool=st.sampled_from(["cls", "mean"]), fuse=st.sampled_from(["mean", "max", "min"]))
 def test_equals_augmenting_paths(shape, pool, fuse):
     attention = made(**shape, pool=pool if shape["prefix"] else "mean")
@@ -146,12 +146,13 @@ def test_heads_that_were_fused():
 
 def test_an_image_of_65_tokens_and_12_layers_takes_less_than_a_second():
     attention = made(layers=12, images=1, heads=3, grid=(8, 8), sharp=1.0)
-    taken = []
-    for _ in range(3):
+    for _ in range(3):  # a busy machine may be slow once
         start = time.process_time()
         found = attention_flow(attention).values
-        taken.append(time.process_time() - start)
-    assert min(taken) < 1
+        taken = time.process_time() - start
+        if taken < 1:
+            break
+    assert taken < 1
     # Nothing holds the flow up but the first layer and the source, as the docstring says.
     first = np.array(with_residual(attention.weights[0][0].mean(dim=0).tolist()))
     flows = np.minimum(1, first.sum(axis=0))

@@ -198,9 +198,10 @@ def test_layers_that_are_none():
     with pytest.raises(CaptureError, match=r"head, \[1, 5\], is no grid") as caught:
         grad_cam(model, images, layer="head")
     assert caught.value.hint == "name another layer, such as blocks.1"
-    twice = torchvision.models.resnet18(num_classes=3).eval()
-    with pytest.raises(CaptureError, match=r"layer1\.0\.relu runs 2 times"):
-        grad_cam(twice, images, layer="layer1.0.relu")
+    twice = ConvNet()
+    twice.two = nn.Sequential(twice.two, twice.act)
+    with pytest.raises(CaptureError, match=r"act runs 2 times"):
+        grad_cam(twice, images[:, :1], layer="act")
     with pytest.raises(CaptureError, match=r"attn_drop runs 0 times"):
         grad_cam(model, images, layer="blocks.0.attn.attn_drop")
 

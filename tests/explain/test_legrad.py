@@ -115,8 +115,9 @@ def test_a_batch_equals_its_images_and_leaves_no_trace():
 
 def test_models_that_have_no_such_chain():
     images = torch.randn(1, 3, 16, 16)
-    with pytest.raises(CaptureError, match="no transformer blocks"):
+    with pytest.raises(CaptureError, match="no transformer blocks") as caught:
         legrad(timm.create_model("test_resnet", num_classes=3).eval(), images)
+    assert caught.value.hint == "Grad-CAM and the gradient methods need no transformer"
     with pytest.raises(CaptureError):
         legrad(SmallNet(Mixer(fused)), images)  # its attention stands in no block
     model = small_vit()

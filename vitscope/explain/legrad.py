@@ -56,7 +56,7 @@ def legrad(
         InputError: The targets are not one class of the model an image.
         NotFiniteError: The logits are not finite.
     """
-    blocks = find_blocks(model)
+    blocks = _blocks(model)
     with torch.inference_mode(False), torch.enable_grad():
         # The images carry the graph, so that a frozen model has one as well.
         given = images.detach().clone().requires_grad_()
@@ -77,6 +77,14 @@ def legrad(
         targets=chosen.cpu().numpy(),
         options={"layers": len(attention.weights)},
     )
+
+
+def _blocks(model: nn.Module) -> Blocks:
+    try:
+        return find_blocks(model)
+    except CaptureError as error:
+        hint = "Grad-CAM and the gradient methods need no transformer"
+        raise CaptureError(str(error), hint=hint) from error
 
 
 def _head_slopes(
