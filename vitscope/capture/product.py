@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from vitscope.capture.lineage import Root
 
-__all__ = ["Factor", "find_factors", "is_stochastic", "makes_scores", "shown"]
+__all__ = ["PRODUCTS", "Factor", "find_factors", "is_stochastic", "makes_scores", "shown"]
 
-_PRODUCTS = frozenset(
+_MATRICES = frozenset(
     {
         torch.matmul,
         torch.Tensor.matmul,
@@ -26,7 +26,8 @@ _PRODUCTS = frozenset(
         torch.Tensor.bmm,
     },
 )
-_SUMS = frozenset({torch.baddbmm, torch.Tensor.baddbmm})
+# What may make scores, or bring weights and values together.
+PRODUCTS = _MATRICES | {torch.einsum, torch.baddbmm, torch.Tensor.baddbmm}
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def find_factors(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     """Return the factors of a product over batches of matrices, each as the weights that it may be."""
     if kwargs:
         return []
-    if func in _PRODUCTS and len(args) == 2:
+    if func in _MATRICES and len(args) == 2:
         left, right = args
         if not (isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor)):
             return []
@@ -68,10 +69,8 @@ def find_factors(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     return []
 
 
-def makes_scores(func: Callable[..., Any], result: object) -> bool:
-    """Whether a call made a batch of square matrices by products, which may be scores of attention."""
-    if func not in _PRODUCTS and func not in _SUMS and func is not torch.einsum:
-        return False
+def makes_scores(result: object) -> bool:
+    """Whether a product is a batch of square matrices, which may be scores of attention."""
     return isinstance(result, torch.Tensor) and result.ndim > 2 and result.shape[-1] == result.shape[-2] > 1
 
 
