@@ -177,12 +177,12 @@ def perturbed(
         whole = probabilities(model, end if counts[step] else start, targets)
         found[:, step] = np.tile(whole, methods)
     # All steps of all maps, one after another: a few images fill a pass as well as many do.
-    rows = torch.cartesian_prod(torch.arange(methods * images), torch.from_numpy(inner)).to(start.device)
-    for part in torch.split(rows, pass_rows(start)):
-        row, step = part.T
+    rows, steps = (each.ravel() for each in np.meshgrid(np.arange(methods * images), inner, indexing="ij"))
+    for part in passes(start, len(rows)):
+        row, step = (torch.from_numpy(each[part]).to(start.device) for each in (rows, steps))
         taken = places[row] < wanted[step].view(-1, 1, 1, 1)
         mixed = torch.where(taken, end[row % images], start[row % images])
-        found[row.cpu(), step.cpu()] = probabilities(model, mixed, targets[row % images])
+        found[rows[part], steps[part]] = probabilities(model, mixed, targets[row % images])
     return found.reshape(methods, images, len(counts))
 
 
@@ -208,7 +208,8 @@ def pass_rows(images: Tensor) -> int:
     return max(1, min(most, _VALUES // images[0].numel()))
 
 
-def passes(images: Tensor) -> Iterator[slice]:
-    """Yield the images of each pass."""
+def passes(images: Tensor, count: int | None = None) -> Iterator[slice]:
+    """Yield the rows of each pass: those of the images, or of `count` of their size."""
     step = pass_rows(images)
-    yield from (slice(first, first + step) for first in range(0, len(images), step))
+    whole = len(images) if count is None else count
+    yield from (slice(first, first + step) for first in range(0, whole, step))

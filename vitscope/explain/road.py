@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from vitscope.errors import InputError
-from vitscope.explain.perturbation import pass_rows, probabilities
+from vitscope.explain.perturbation import passes, probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,15 +69,15 @@ def road(
     if not all(0 < fraction < 1 and some < pixels for fraction, some in zip(fractions, counts, strict=True)):
         raise InputError(f"expected fractions above 0 that leave a pixel, got {list(fractions)}")
     found = np.empty((2, methods * count, len(counts)))
-    rows = torch.arange(methods * count)
+    image = torch.arange(methods * count, device=images.device) % count
     for way, ranking in enumerate((orders, orders[..., ::-1])):
         flat = torch.from_numpy(ranking.reshape(methods * count, pixels).copy())
-        for part in torch.split(rows, pass_rows(images)):
-            image = (part % count).to(images.device)
+        for part in passes(images, methods * count):
+            given, target, added = images[image[part]], targets[image[part]], noise[image[part]]
             for column, some in enumerate(counts):
                 removed = _holes(flat[part, :some], tuple(images.shape[-2:])).to(images.device)
-                filled = impute(images[image], removed) + _NOISE * noise[image] * removed[:, None]
-                found[way, part, column] = probabilities(model, filled, targets[image])
+                filled = impute(given, removed) + _NOISE * added * removed[:, None]
+                found[way, part, column] = probabilities(model, filled, target)
     most, least = found.reshape(2, methods, count, len(counts))
     return most, least
 
