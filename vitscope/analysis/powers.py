@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PowerReader", "Powers"]
 
-# Of logits in one go: with what is made of so many, they stay in the processor's second cache, or near it.
-_PART_BYTES = 2**18
+# In one go, by a value's bytes: with what is made of so many, they stay in the processor's caches. Single
+# precision takes the most room.
+_PART_VALUES = {2: 2**17, 4: 2**16, 8: 2**17}
 _LEAST = -800.0  # its exponential is 0 in float64
 
 # Half precision has 65,536 values. Up to this size of a logit, e^z and its square are floats.
@@ -63,6 +64,7 @@ class Powers:
         scores: `[row, class]`, z or p, as precise as they were given.
         order: `[row, class]`, numbers that sort as the scores do, equal where those are.
         values: `[row, class]`, e^(z − s), to less than 4e−15 of each; p where those were given.
+        exponents: `[row, class]`, z − s.
         shift: `[row]`, s, 0 wherever the powers and their squares are floats without it.
         room: Where the arrays are kept.
     """
@@ -70,6 +72,7 @@ class Powers:
     scores: NDArray[np.floating]
     order: NDArray[Any]
     values: Floats
+    exponents: NDArray[np.floating]
     shift: Floats
     room: _Room
 
@@ -92,11 +95,7 @@ class Powers:
         """Return Σ e^(z − s)·(z − s) of each row of logits: `[row]`. The values are lost: ask for it last."""
         if self.scores.dtype == np.float16:
             return np.asarray(_look_up(_half_moments(), self.scores, self.values).sum(axis=1))
-        if self.scores.dtype == np.float32:
-            return np.asarray(np.einsum("ij,ij->i", self.values, self.scores))
-        exponents = self.room.get("order", self.scores.shape, np.float64)
-        _shift(self.scores, self.shift, exponents)
-        return np.asarray(np.einsum("ij,ij->i", self.values, exponents))
+        return np.asarray(np.einsum("ij,ij->i", self.values, self.exponents))
 
 
 class PowerReader:
@@ -121,10 +120,10 @@ class PowerReader:
         if self._source.kind == "probabilities":
             block = read_block(self._source, rows)
             where, p = np.flatnonzero(block.finite) + rows.start, block.scores
-            yield where, Powers(p, p, p, np.zeros(len(p)), self._room)
+            yield where, Powers(p, p, p, p, np.zeros(len(p)), self._room)
             return
         logits = _native(self._source.logits[rows])
-        step = max(1, _PART_BYTES // (logits.itemsize * logits.shape[1]))
+        step = max(1, _PART_VALUES[logits.itemsize] // logits.shape[1])
         for start in range(0, len(logits), step):
             part = logits[start : start + step]
             finite, small = _look_over(part, self._room)
@@ -161,25 +160,23 @@ def _tabulated(logits: NDArray[np.floating], room: _Room) -> Powers:
     shift, values = np.zeros(len(logits)), room.get("values", logits.shape, np.float64)
     if logits.dtype == np.float16:
         _look_up(_half_powers(), logits, values)
-        return Powers(logits, _sortable(logits, room), values, shift, room)
+        return Powers(logits, _sortable(logits, room), values, logits, shift, room)
     _of_singles(logits, values, room)
-    return Powers(logits, logits, values, shift, room)
+    return Powers(logits, logits, values, logits, shift, room)
 
 
 def _computed(logits: NDArray[np.floating], room: _Room) -> Powers:
     """Return the powers less the row's largest, of logits of any size and precision."""
-    scores, values = (room.get(name, logits.shape, np.float64) for name in ("scores", "values"))
+    scores, exponents, values = (
+        room.get(name, logits.shape, np.float64) for name in ("scores", "exponents", "values")
+    )
     np.copyto(scores, logits)
     shift = scores.max(axis=1)
-    _shift(scores, shift, values)
-    np.exp(values, out=values)
-    return Powers(scores, scores, values, shift, room)
-
-
-def _shift(scores: NDArray[np.floating], shift: Floats, out: Floats) -> None:
     with np.errstate(over="ignore"):
-        np.subtract(scores, shift[:, None], out=out)
-    np.maximum(out, _LEAST, out=out)  # keeps 0 × ∞ out of the moment
+        np.subtract(scores, shift[:, None], out=exponents)
+    np.maximum(exponents, _LEAST, out=exponents)  # keeps 0 × ∞ out of the moment
+    np.exp(exponents, out=values)
+    return Powers(scores, scores, values, exponents, shift, room)
 
 
 def _sortable(halves: NDArray[np.floating], room: _Room) -> NDArray[np.int16]:
