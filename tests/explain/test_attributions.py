@@ -237,6 +237,14 @@ def test_what_makes_no_sense_is_refused(images, baseline):
         occlusion(model, images)
 
 
+@pytest.mark.parametrize("method", [smoothgrad, gradient_shap, integrated_gradients, occlusion])
+def test_a_model_of_half_precision(method, images):
+    whole, half = Linear().float(), Linear().to(torch.bfloat16)
+    found = method(half, images.to(torch.bfloat16), targets=TARGETS).values
+    expected = method(whole, images.float(), targets=TARGETS).values
+    np.testing.assert_allclose(found, expected, atol=0.03 * np.abs(expected).max())
+
+
 def test_captum_is_silent_and_leaves_the_model_alone(images, caplog):
     """Warnings are errors in these tests; the log must be empty too."""
     model = Curved().requires_grad_(False)

@@ -44,6 +44,11 @@ class Question:
         """How many images go through the model at once, bounded in memory whatever their size."""
         return max(1, min(_MOST, _PIXELS // (self.images.shape[-1] * self.images.shape[-2])))
 
+    def answer(self, images: Tensor) -> Tensor:
+        """Return the logits of images in the model's precision: captum makes its samples in float32."""
+        logits: Tensor = self.model(images.to(self.images.dtype))
+        return logits
+
     def parts(self, size: int | None = None) -> Iterator[Question]:
         """Return the same question about so many images at a time; `at_once` where left out."""
         size = size or self.at_once
@@ -71,7 +76,7 @@ class Question:
             raise InputError("the baseline holds values that are not finite")
         return full.contiguous()
 
-    def answer(self, values: Tensor, *, method: str, signed: bool, **options: object) -> Heatmap:
+    def heatmap(self, values: Tensor, *, method: str, signed: bool, **options: object) -> Heatmap:
         """Return maps `[image, row, column]` as a record."""
         return Heatmap(
             values=np.ascontiguousarray(values.detach().float().cpu().numpy()),

@@ -70,7 +70,7 @@ def integrated_gradients(
             errors.append(error)
             sums.append(values.sum(dim=(1, 2, 3)))
     missed, total = torch.cat(errors), torch.cat(sums)
-    return question.answer(
+    return question.heatmap(
         torch.cat(maps),
         method="integrated gradients",
         signed=True,
@@ -108,4 +108,4 @@ def gradient_x_input(model: nn.Module, images: Tensor, *, targets: Tensor | None
             InputXGradient(model).attribute(part.images.requires_grad_(), target=part.targets).sum(dim=1)
             for part in question.parts()
         ]
-    return question.answer(torch.cat(maps), method="gradient × input", signed=True)  # noqa: RUF001
+    return question.heatmap(torch.cat(maps), method="gradient × input", signed=True)  # noqa: RUF001

@@ -77,7 +77,7 @@ def occlusion(
                 perturbations_per_eval=max(1, question.at_once // len(part.images)),
             )
             maps.append(falls[:, 0])  # the window covers all channels, which share one value
-    return question.answer(
+    return question.heatmap(
         torch.cat(maps),
         method="occlusion",
         signed=True,

@@ -62,7 +62,7 @@ def smoothgrad(
         for single in question.parts(1):
             spread = noise * float(single.images.amax() - single.images.amin())
             with seeded(seed, single.images):
-                mean = NoiseTunnel(Saliency(model)).attribute(
+                mean = NoiseTunnel(Saliency(single.answer)).attribute(
                     single.images.requires_grad_(),
                     nt_samples=samples,
                     nt_samples_batch_size=min(samples, question.at_once),
@@ -71,7 +71,7 @@ def smoothgrad(
                     abs=False,
                 )
             maps.append(mean.abs().sum(dim=1))
-    return question.answer(
+    return question.heatmap(
         torch.cat(maps), method="SmoothGrad", signed=False, samples=samples, noise=noise, seed=seed
     )
 
@@ -122,7 +122,7 @@ def gradient_shap(
         for single in question.parts(1):
             with seeded(seed, single.images):
                 maps.append(_expected_gradients(single, reference, samples=samples))
-    return question.answer(
+    return question.heatmap(
         torch.cat(maps),
         method="GradientSHAP",
         signed=True,
@@ -138,7 +138,7 @@ def _expected_gradients(single: Question, reference: Tensor, *, samples: int) ->
     total = torch.zeros_like(single.images)
     for start in range(0, samples, single.at_once):
         count = min(single.at_once, samples - start)
-        mean = GradientShap(single.model).attribute(
+        mean = GradientShap(single.answer).attribute(
             single.images.clone().requires_grad_(), reference, n_samples=count, target=single.targets
         )
         total = total + count * mean
