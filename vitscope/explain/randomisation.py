@@ -60,7 +60,7 @@ def randomised(model: nn.Module, images: Tensor, *, seed: int = 0) -> Iterator[t
         state = np.random.SeedSequence((seed, place)).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
         for parameter in parameters:
-            if id(parameter) not in done:  # one that two layers share is redrawn once
+            if id(parameter) not in done:  # one that layers share is redrawn with the uppermost
                 _redraw(parameter, generator)
                 done.add(id(parameter))
         yield name, copied
@@ -70,7 +70,8 @@ def parameter_layers(model: nn.Module, images: Tensor) -> dict[str, list[nn.Para
     """Return the parameters layer by layer, the layer used last in a pass first.
 
     A layer is the outermost block of a numbered series, such as `blocks.3` or `layer4`, or else the module
-    that holds a parameter. What belongs to no module of its own, such as class tokens and position
+    that holds a parameter; a parameter that two share is in both. What belongs to no module of its own, such
+    as class tokens and position
     embeddings, is the lowest.
 
     Args:
@@ -81,7 +82,7 @@ def parameter_layers(model: nn.Module, images: Tensor) -> dict[str, list[nn.Para
     series = Counter(_stem(name) for name, _ in model.named_modules() if name[-1:].isdigit())
     layers: dict[str, list[nn.Parameter]] = {}
     used: dict[str, int] = {}
-    for name, parameter in model.named_parameters():
+    for name, parameter in model.named_parameters(remove_duplicate=False):
         owner = name.rpartition(".")[0]
         layer = _layer_of(owner, series)
         layers.setdefault(layer, []).append(parameter)
