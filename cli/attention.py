@@ -77,6 +77,7 @@ def attention(
     data: options.Data = None,
     weights: options.Weights = None,
     classes: options.Classes = None,
+    overlays: options.Overlays = False,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -89,12 +90,10 @@ def attention(
     parts = _Parts(layers, heads, grid, animate)
     parts.check(names)
     panels = raw or parts.named != ""
-    if panels and (evaluate or target):
-        said = (
-            "--evaluate scores whole methods" if evaluate else "--target is for methods that explain a class"
-        )
-        raise UsageError(f"{said}, and does not go with {parts.named or '--raw'}")
-    asked = Asked(names, tuple(target or ("predicted",)), evaluate)
+    for name, given in {"--evaluate": evaluate, "--target": target, "--overlays": overlays}.items():
+        if panels and given:
+            raise UsageError(f"{name} is for whole methods, and does not go with {parts.named or '--raw'}")
+    asked = Asked(names, tuple(target or ("predicted",)), evaluate, overlays)
     wanted = Wanted.found(images, index, split, data)
     asked.check_labels(wanted)
     check_out(out, overwrite=overwrite)

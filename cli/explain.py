@@ -64,6 +64,7 @@ def explain(
     data: options.Data = None,
     weights: options.Weights = None,
     classes: options.Classes = None,
+    overlays: options.Overlays = False,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -85,6 +86,7 @@ def explain(
             "--methods": methods,
             "--target": target,
             "--evaluate": evaluate,
+            "--overlays": overlays,
         }
         for name, value in given.items():
             if value:
@@ -95,7 +97,7 @@ def explain(
         return
     if pair is not None or difference:
         raise UsageError("--pair and --difference go with --errors")
-    asked = Asked(method_names(method, methods), tuple(target or ("predicted",)), evaluate)
+    asked = Asked(method_names(method, methods), tuple(target or ("predicted",)), evaluate, overlays)
     wanted = Wanted.found(images, index, split, data)
     asked.check_labels(wanted)
     check_out(out, overwrite=overwrite)

@@ -64,7 +64,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Asked:
-    """Which maps are asked for: methods, none for one that suits the model; targets; and their evidence.
+    """Which maps are asked for: methods, none for one that suits the model; targets; evidence; pictures.
 
     Raises:
         UsageError: They do not go together.
@@ -73,6 +73,7 @@ class Asked:
     methods: tuple[str, ...]
     targets: tuple[str, ...]
     evaluate: bool
+    overlays: bool
 
     def __post_init__(self) -> None:
         from vitscope.report.request import check_request
@@ -118,6 +119,7 @@ def run_explanation(model: Model, wanted: Wanted, asked: Asked, place: Place, *,
             methods=methods,
             targets=chosen,
             evaluate=asked.evaluate,
+            overlays=asked.overlays,
             overwrite=place.overwrite,
             images=own,
             progress=progress,

@@ -18,6 +18,7 @@ __all__ = [
     "Index",
     "MethodName",
     "MethodNames",
+    "Overlays",
     "SplitOfIndex",
     "TargetNames",
     "Weights",
@@ -50,6 +51,14 @@ TargetNames = Annotated[
 Evaluate = Annotated[
     bool,
     typer.Option("--evaluate", help="Score the maps beside a random and a centred one: are they faithful?"),
+]
+Overlays = Annotated[
+    bool,
+    typer.Option(
+        "--overlays",
+        help="Also each map over its picture as a PNG of the picture's own size.",
+        rich_help_panel="Output",
+    ),
 ]
 Index = Annotated[
     str | None, typer.Option("--index", help="Images of the checkpoint's own data, like 0-7 or 3,5.")

@@ -11,7 +11,7 @@ from PIL import Image
 from vitscope.errors import InputError
 from vitscope.figures.lettering import shorten, text_width
 from vitscope.figures.montage import Sheet
-from vitscope.figures.overlay import Scale, overlay, pixels, whole_pixels
+from vitscope.figures.overlay import Scale, overlay, pixels, reduced, whole_pixels
 from vitscope.figures.style import GREY, LIGHT, styled
 from vitscope.paths import write_atomically
 
@@ -76,18 +76,12 @@ def draw_depths(
 
 
 def _sized(picture: NDArray[np.uint8], box: Box) -> tuple[NDArray[np.uint8], Box]:
-    """Return the picture and its box at about the resolution of a frame."""
-    height, width = picture.shape[:2]
-    times = _FINE // max(height, width)
-    share = max(1, times) if times else _FINE / max(height, width)
-    size = (max(1, round(width * share)), max(1, round(height * share)))
-    way = Image.Resampling.NEAREST if share >= 1 else Image.Resampling.BOX
-    across, along = size[0] / width, size[1] / height
-    left, top, right, bottom = box
-    return (
-        np.asarray(Image.fromarray(picture).resize(size, way)),
-        (left * across, top * along, right * across, bottom * along),
-    )
+    """Return the picture and its box at about the resolution of a frame, small pixels as squares."""
+    times = _FINE // max(picture.shape[:2])
+    if times < 2:
+        return reduced(picture, box, _FINE)
+    left, top, right, bottom = (times * edge for edge in box)
+    return picture.repeat(times, axis=0).repeat(times, axis=1), (left, top, right, bottom)
 
 
 def _frame(

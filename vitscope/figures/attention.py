@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from vitscope.errors import InputError
 from vitscope.figures.lettering import plain, shorten, shorten_pair
-from vitscope.figures.overlay import Scale, enlarged, overlay, pixels, whole, whole_pixels
+from vitscope.figures.overlay import Scale, enlarged, overlay, pixels, reduced, whole, whole_pixels
 from vitscope.figures.style import COLUMN_WIDTH, LIGHT, new_figure, styled
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_attention_maps", "draw_heads"]
 
 _FINE = 500  # pixels of a panel in print: pictures with more are smoothed, others show their pixels
+_MOST = 1500  # pixels of a panel: of larger pictures no more are drawn
 _PER_ROW = 5
 
 
@@ -40,7 +41,7 @@ def draw_attention_maps(
     explained: str = "",
     figure: Figure | None = None,
 ) -> Figure:
-    """Draw a picture, its map and both over each other, side by side, at the picture's own resolution.
+    """Draw a picture, its map and both over each other, side by side, as fine as the picture or as print.
 
     Colours run from the map's smallest value to its largest, for each image alone, and the colour bar has
     both; those of a signed map are symmetric about 0. The map is enlarged bilinearly to the box; outside it
@@ -64,7 +65,7 @@ def draw_attention_maps(
     picture, values, box = _checked(heatmap, picture, image, box)
     figure = figure or new_figure(_height(picture, panels=3) + 0.5)
     left, middle, right = np.atleast_1d(figure.subplots(1, 3))
-    scale = Scale.of(values, signed=heatmap.signed)
+    scale = Scale.fitting(values, signed=heatmap.signed)
     _show(left, picture, "image")
     drawn = _show_map(middle, values, picture, scale=scale, box=box)
     _name(middle, heatmap.method)
@@ -74,7 +75,9 @@ def draw_attention_maps(
             _outline(ax, box)
     note = "colours from this image's smallest value to its largest"
     if heatmap.signed:
-        note = "orange: evidence for the class, blue: against it; this image's own scale, symmetric about 0"
+        note = "orange: for the class, blue: against it; its own scale, symmetric about 0"
+    if scale.beyond:
+        note += "; 1 % of values lie beyond"
     _bar(figure, drawn, [left, middle, right], scale, note)
     _title(figure, prediction, explained)
     return figure
@@ -141,7 +144,8 @@ def _checked(
         raise InputError(f"expected an image in 0 … {len(heatmap) - 1}, got {image}")
     picture = pixels(picture)
     whole_pixels(picture, box)
-    return picture, heatmap.values[image], box or whole(picture)
+    picture, box = reduced(picture, box or whole(picture), _MOST)
+    return picture, heatmap.values[image], box
 
 
 def _height(picture: NDArray[np.uint8], *, panels: int) -> float:

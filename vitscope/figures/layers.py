@@ -9,7 +9,7 @@ import numpy as np
 from vitscope.errors import InputError
 from vitscope.figures.lettering import shorten, text_width
 from vitscope.figures.montage import Sheet
-from vitscope.figures.overlay import Scale, pixels, whole_pixels
+from vitscope.figures.overlay import Scale, pixels, short, whole_pixels
 from vitscope.figures.ramp import draw_ramp, place_pixels
 from vitscope.figures.style import COLUMN_WIDTH, GREY, LIGHT, styled
 
@@ -72,7 +72,8 @@ def draw_layers(
     sheet = Sheet(_TOP + _HEADS + len(layers) * (down + _SPACE) + _FOOT)
     sheet.picture(picture, (_EDGE, 0.06, _THUMB, _THUMB), colour=LIGHT)
     _title(sheet, layers[0][0], prediction)
-    scale, largest = _scale([head.values[image] for heads in layers for head in heads])
+    maps = [head.values[image] for heads in layers for head in heads]
+    scale = Scale.of(*maps, beyond=0.01)
     for column, head in enumerate(layers[0]):
         x = _EDGE + _LABEL + column * (side + _SPACE) + side / 2
         word = "head " if side > 0.5 or column == 0 else ""
@@ -83,15 +84,8 @@ def draw_layers(
     panels = [[_panel(head.values[image], scale, down / side) for head in heads] for heads in layers]
     extent = (across * (side + _SPACE) - _SPACE, len(layers) * (down + _SPACE) - _SPACE)
     place_pixels(sheet.ax, _joined(panels, _SPACE / side), (_EDGE + _LABEL, _TOP + _HEADS, *extent))
-    _foot(sheet, scale, largest, _TOP + _HEADS + extent[1])
+    _foot(sheet, scale, max(float(each.max()) for each in maps), _TOP + _HEADS + extent[1])
     return sheet.figure
-
-
-def _scale(maps: Sequence[NDArray[np.float32]]) -> tuple[Scale, float]:
-    """Return the scale of all maps, and the largest value, which may lie beyond it."""
-    whole = Scale.of(*maps)
-    high = float(np.quantile(np.stack(maps), 0.99))
-    return (Scale(whole.low, high) if high > whole.low else whole), whole.high
 
 
 def _title(sheet: Sheet, head: Heatmap, prediction: tuple[str, float] | None) -> None:
@@ -135,10 +129,9 @@ def _joined(panels: Sequence[Sequence[NDArray[np.uint8]]], gap: float) -> NDArra
 
 def _foot(sheet: Sheet, scale: Scale, largest: float, top: float) -> None:
     middle = COLUMN_WIDTH / 2
-    low, high = scale.labels
     note = "one scale for all layers and heads"
-    if largest > scale.high:
-        high = f"≥ {high}"
-        note += f"; one value in a hundred is larger than its end, the largest {largest:.2g}"
+    if scale.beyond:
+        note += f"; one value in a hundred is larger than its end, the largest {short(largest)}"
+    low, high = scale.labels
     draw_ramp(sheet, scale, (middle - 0.6, top + 0.1, 1.2, 0.1), (low, high))
     sheet.text(middle, top + 0.32, note, width=COLUMN_WIDTH - 2 * _EDGE, size=_SIZE, color=GREY, ha="center")

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from vitscope.errors import InputError
 from vitscope.figures.lettering import shorten, text_width
 from vitscope.figures.montage import Sheet
-from vitscope.figures.overlay import Scale, overlay, pixels, whole_pixels
+from vitscope.figures.overlay import Scale, overlay, pixels, reduced, short, whole_pixels
 from vitscope.figures.ramp import draw_ramp
 from vitscope.figures.style import BLACK, COLUMN_WIDTH, GREY, LIGHT, styled
 
@@ -100,7 +99,7 @@ def draw_map_grid(
     head = (_TITLE if title else _EDGE) + _HEAD
     sheet = Sheet(head + sum(heights) + _LEGEND)
     if title:
-        line = _whole_line(title, 72 * (COLUMN_WIDTH - 2 * _EDGE), size=8.5)
+        line = _whole_line(title, 72 * (COLUMN_WIDTH - 0.3), size=8.5)
         sheet.text(COLUMN_WIDTH / 2, 0.14, line, size=8.5, ha="center")
     spare = COLUMN_WIDTH - 2 * _EDGE - (len(columns) + 1) * (side + _SPACE) + _SPACE
     lefts = _EDGE + spare / 2 + (side + _SPACE) * np.arange(len(columns) + 1)
@@ -176,13 +175,7 @@ def _fitted(row: MapRow, fine: int) -> tuple[NDArray[np.uint8], Box]:
     if times > 1:
         picture = picture.repeat(times, axis=0).repeat(times, axis=1)
         return picture, (left * times, top * times, right * times, bottom * times)
-    share = fine / max(height, width)
-    if share >= 0.75:
-        return picture, (left, top, right, bottom)
-    size = (max(1, round(width * share)), max(1, round(height * share)))
-    reduced = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX, reducing_gap=2.0))
-    across, along = size[0] / width, size[1] / height
-    return reduced, (left * across, top * along, right * across, bottom * along)
+    return reduced(picture, (left, top, right, bottom), round(1.33 * fine))
 
 
 def _whole_line(line: str | tuple[str, str], width: float, *, size: float) -> str:
@@ -193,8 +186,10 @@ def _whole_line(line: str | tuple[str, str], width: float, *, size: float) -> st
 
 def _range(scale: Scale) -> str:
     if scale.low == scale.high:
-        return f"{scale.low:.2g} everywhere"
-    return f"± {scale.high:.2g}" if scale.signed else " … ".join(scale.labels)
+        return f"{short(scale.low)} everywhere"
+    if scale.signed:
+        return f"± {short(scale.high)}{' and more' if scale.beyond else ''}"
+    return " … ".join(scale.labels)
 
 
 def _draw_legend(sheet: Sheet, rows: Sequence[MapRow], words: tuple[str, str, str], top: float) -> None:
@@ -203,6 +198,8 @@ def _draw_legend(sheet: Sheet, rows: Sequence[MapRow], words: tuple[str, str, st
     `words` are the note, and what the ends of signed maps mean.
     """
     note, below, above = words
+    if any(scale.beyond for row in rows for scale in row.scales):
+        note += "; where it says more, one value in a hundred lies beyond"
     kinds = sorted({scale.signed for row in rows for scale in row.scales})
     width = COLUMN_WIDTH / len(kinds)
     for number, signed in enumerate(kinds):

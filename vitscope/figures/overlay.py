@@ -9,8 +9,11 @@ from matplotlib import colormaps
 from PIL import Image
 
 from vitscope.errors import InputError
+from vitscope.paths import write_atomically
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from matplotlib.colors import Colormap
     from numpy.typing import NDArray
 
@@ -22,6 +25,9 @@ __all__ = [
     "enlarged",
     "overlay",
     "pixels",
+    "reduced",
+    "save_overlay",
+    "short",
     "whole",
     "whole_pixels",
 ]
@@ -34,31 +40,43 @@ Box = tuple[float, float, float, float]
 COLOURS = colormaps["inferno"]
 SIGNED_COLOURS = colormaps["managua_r"]  # Crameri 2018: blue below 0, dark at 0, orange above
 _VEIL = (0.25, 0.40)  # the map's opacity where it has least, and what is added where it has most
+_TOKENS = 1000  # values that a map of tokens seldom has more of: 28 by 28 are 784
 _DIMMED = 0.55  # how much of the picture is left outside the box
 
 
 class Scale(NamedTuple):
     """The values that the ends of the colours stand for; equal for a map that has one value everywhere.
 
-    That of signed maps has 0 in its middle.
+    That of signed maps has 0 in its middle. Where values lie beyond an end they have its colour.
     """
 
     low: float
     high: float
     signed: bool = False
+    beyond: float = 0.0
+    """The share of values that may lie beyond an end."""
 
     @classmethod
-    def of(cls, *maps: NDArray[np.floating], signed: bool = False) -> Scale:
+    def of(cls, *maps: NDArray[np.floating], signed: bool = False, beyond: float = 0.0) -> Scale:
         """Return the scale from the smallest value of all maps to the largest; of signed maps, from −m to m.
 
-        m is the largest magnitude of all maps.
+        m is the largest magnitude of all maps. With `beyond` the largest value, or magnitude, is that which
+        this share of all values exceeds.
         """
-        low = min(float(each.min()) for each in maps)
-        high = max(float(each.max()) for each in maps)
-        if signed:
-            high = max(-low, high)
-            low = -high
-        return cls(low, high, signed)
+        values = np.concatenate([each.ravel() for each in maps]).astype(np.float64)
+        sizes = np.abs(values) if signed else values
+        low, high = float(values.min()), float(np.quantile(sizes, 1 - beyond))
+        if not high > (0 if signed else low):  # nearly all are equal: the few others are what there is to see
+            high, beyond = float(sizes.max()), 0.0
+        return cls(-high if signed else low, high, signed, beyond)
+
+    @classmethod
+    def fitting(cls, *maps: NDArray[np.floating], signed: bool = False) -> Scale:
+        """Return the scale of maps; of maps of single pixels, one that one value in a hundred lies beyond.
+
+        Attributions of pixels have a few values so large that nothing else would be seen.
+        """
+        return cls.of(*maps, signed=signed, beyond=0.01 if max(each.size for each in maps) > _TOKENS else 0)
 
     @property
     def colours(self) -> Colormap:
@@ -69,13 +87,14 @@ class Scale(NamedTuple):
     def labels(self) -> list[str]:
         """The ends with two digits, or as many as their difference needs to be told to a tenth."""
         low, high = self.low, self.high
+        above, below = ("≥ ", "≤ " if self.signed else "") if self.beyond else ("", "")
         if 0 < low < 1e-3 * high:
-            return ["≈ 0", f"{high:.2g}"]  # softmax is never 0, and 8.3e-23 says no more than that
+            return ["≈ 0", f"{above}{short(high)}"]  # softmax is never 0, and 8.3e-23 says no more than that
         for digits in range(2, 9):
-            labels = [f"{end:.{digits}g}" for end in (low, high)]
+            labels = [short(end, digits) for end in (low, high)]
             if abs(float(labels[1]) - float(labels[0]) - (high - low)) <= 0.1 * (high - low):
                 break
-        return labels
+        return [below + labels[0], above + labels[1]]
 
     def share(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return places among the colours, 0 to 1; a map without differences is dark throughout."""
@@ -127,6 +146,31 @@ def overlay(
     return result
 
 
+def save_overlay(
+    path: Path,
+    picture: NDArray[np.uint8],
+    values: NDArray[np.floating],
+    *,
+    box: Box | None = None,
+    scale: Scale | None = None,
+) -> Path:
+    """Write what `overlay` returns as a PNG, one pixel a pixel of the picture, whole or not at all.
+
+    Raises:
+        InputError: The picture is not an array of pixels, or the box is outside it.
+        EnvironmentFault: It cannot be written there.
+    """
+    over = Image.fromarray(overlay(picture, values, box=box, scale=scale))
+    with write_atomically(path) as temporary:
+        over.save(temporary, format="PNG", compress_level=3)
+    return path
+
+
+def short(value: float, digits: int = 2) -> str:
+    """Return a number with so many significant digits, without an exponent where it needs none: 120, 0.03."""
+    return f"{float(f'{value:.{digits}g}'):.15g}"
+
+
 def pixels(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the picture as `[row, column, 3]`, a grey one with its channel thrice.
 
@@ -159,6 +203,22 @@ def whole_pixels(picture: NDArray[np.uint8], box: Box | None) -> tuple[int, int,
         raise InputError(f"expected {expected}, got {box}")
     start = (min(round(left), width - 1), min(round(top), height - 1))
     return *start, max(round(right), start[0] + 1), max(round(bottom), start[1] + 1)
+
+
+def reduced(picture: NDArray[np.uint8], box: Box, limit: int) -> tuple[NDArray[np.uint8], Box]:
+    """Return a picture of at most `limit` pixels a side and its box: print shows no more, and takes as long.
+
+    Each pixel is the mean of what it covers; a smaller picture is returned as it is.
+    """
+    height, width = picture.shape[:2]
+    share = limit / max(height, width)
+    if share >= 1:
+        return picture, box
+    size = (max(1, round(width * share)), max(1, round(height * share)))
+    small = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+    across, along = size[0] / width, size[1] / height
+    left, top, right, bottom = box
+    return small, (left * across, top * along, right * across, bottom * along)
 
 
 def enlarged(values: NDArray[np.floating], *, width: int, height: int) -> NDArray[np.float32]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from vitscope.records.faithfulness import METRICS
-from vitscope.report.faithfulness import write_faithfulness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +58,9 @@ class Evidence:
         Returns:
             A dictionary a method, the best first, as `MethodRanking.rows` has them.
         """
-        from vitscope.explain.faithfulness import faithfulness  # with captum, which takes a second to import
+        # Here, since captum and scipy.stats take seconds to import.
+        from vitscope.explain.faithfulness import faithfulness
+        from vitscope.report.faithfulness import write_faithfulness
 
         targets = torch.tensor(self._targets, device=self._inputs[0].device)
         record = faithfulness(

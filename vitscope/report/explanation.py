@@ -7,21 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from vitscope.errors import InputError
 from vitscope.explain.methods import find_method
-from vitscope.figures.attention import draw_attention_maps
-from vitscope.figures.files import save_figure
-from vitscope.figures.map_grid import MapRow, draw_map_grid, pages
-from vitscope.figures.overlay import Scale
+from vitscope.figures.overlay import Scale, save_overlay
 from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.report.evidence import Evidence
 from vitscope.report.maps import Explained, explain_batch, join_maps
 from vitscope.report.request import check_request
 from vitscope.report.subjects import batches, figure_name, provenance_of
+from vitscope.report.views import choose_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-
-    from matplotlib.figure import Figure
 
     from vitscope.data.imageset import ImageSet
     from vitscope.inference.classifier import Classifier
@@ -62,6 +58,7 @@ def report_explanation(
     methods: Sequence[str],
     targets: Sequence[Target] = ("predicted",),
     evaluate: bool = False,
+    overlays: bool = False,
     overwrite: bool = False,
     images: ImageSet | None = None,
     progress: Callable[[int], None] | None = None,
@@ -82,6 +79,7 @@ def report_explanation(
         methods: Keys of `vitscope.explain.methods.METHODS`.
         targets: The classes to explain; a label is needed for `true`.
         evaluate: Also score the maps beside a random and a centred one, into `faithfulness/`.
+        overlays: Also write each map over its picture alone, in the picture's own pixels, into `overlays/`.
         overwrite: Replace a folder that vitscope made there.
         images: The data set that pictures were taken from, for the provenance.
         progress: Called with the number of pictures done since the last call.
@@ -98,7 +96,7 @@ def report_explanation(
         raise InputError(
             "the true class of an image is not known", hint="name the class that is to be explained"
         )
-    view = _view(methods, targets)
+    view = choose_view(methods, targets)
     per_class = any(find_method(name).per_class for name in methods)
     rows: list[dict[str, Any]] = []
     parts: list[Explained] = []
@@ -117,6 +115,9 @@ def report_explanation(
                     [model.classes[column[index]] for column in found.targets] if per_class else []
                 )
                 row["figure"] = drawing.take(batch, found, index)
+                if overlays:
+                    stem = figure_name(subject.name, number=batch.start + index, count=len(subjects))
+                    row["overlays"] = _save_overlays(batch, found, index, stage / "overlays" / stem)
                 rows.append(row)
                 if progress is not None:
                     progress(1)
@@ -137,112 +138,15 @@ def report_explanation(
     return ExplanationReport(folder, tuple(methods), tuple(rows), files, scores, notes)
 
 
-@dataclass
-class _Single:
-    """A figure a picture: the picture, its map, and both over each other."""
-
-    model: Classifier
-    stage: Path
-    methods: tuple[str, ...]
-    count: int
-
-    def take(self, batch: Batch, found: Explained, index: int) -> str:
-        """Draw the maps of one image of a batch, and return the name of the figure that will have them."""
-        figure = self._draw(batch, found, index)
-        stem = figure_name(batch.subjects[index].name, number=batch.start + index, count=self.count)
-        save_figure(figure, self.stage / stem)
-        return f"{stem}.pdf"
-
-    def finish(self) -> None:
-        """Draw what is left."""
-
-    def _draw(self, batch: Batch, found: Explained, index: int) -> Figure:
-        (maps,) = found.maps[self.methods[0]]
-        return draw_attention_maps(
-            maps,
-            batch.pictures[index],
-            image=index,
-            box=batch.boxes[index],
-            prediction=found.answers[index][:2],
-            explained="" if maps.targets is None else self.model.classes[int(maps.targets[index])],
-        )
-
-
-class _Targets(_Single):
-    """A figure a picture: a row a method, a column a target."""
-
-    def _draw(self, batch: Batch, found: Explained, index: int) -> Figure:
-        rows = []
-        for name in self.methods:
-            maps = tuple(record.values[index] for record in found.maps[name])
-            scale = Scale.of(*maps, signed=find_method(name).signed)
-            rows.append(
-                MapRow(
-                    picture=batch.pictures[index],
-                    maps=maps,
-                    scales=(scale,) * len(maps),
-                    lines=(find_method(name).title,),
-                    box=batch.boxes[index],
-                )
-            )
-        answer = found.answers[index]
-        columns = [f"for {self.model.classes[column[index]]}" for column in found.targets]
-        note = "the maps of a row have one scale, written below them, and compare"
-        title = (f"predicted: {answer.name}", f" ({100 * answer.confidence:.1f} %)")
-        return draw_map_grid(rows, columns, title=title, note=note)
-
-
-@dataclass
-class _Methods:
-    """Pages with a row a picture and a column a method."""
-
-    model: Classifier
-    stage: Path
-    methods: tuple[str, ...]
-    count: int
-    _waiting: list[MapRow] = field(default_factory=list)
-    _pages: int = 0
-
-    def take(self, batch: Batch, found: Explained, index: int) -> str:
-        """Keep a row for a page, draw the page before it once it is full, and return the page's name."""
-        maps = {name: records[0] for name, records in found.maps.items()}
-        values = tuple(maps[name].values[index] for name in self.methods)
-        answer = found.answers[index]
-        lines: list[str | tuple[str, str]] = [batch.subjects[index].name.rpartition("/")[2]]
-        lines.append((answer.name, f" ({100 * answer.confidence:.0f} %)"))
-        explained = self.model.classes[found.targets[0][index]]
-        if found.targets[0][index] != answer.label:
-            lines.append(f"maps for {explained}")
-        signs = [find_method(name).signed for name in self.methods]
-        self._waiting.append(
-            MapRow(
-                picture=batch.pictures[index],
-                maps=values,
-                scales=tuple(Scale.of(each, signed=sign) for each, sign in zip(values, signs, strict=True)),
-                lines=tuple(lines),
-                box=batch.boxes[index],
-            )
-        )
-        full, *rest = pages(self._waiting, len(self.methods))
-        if rest:
-            self._save(full)
-            self._waiting = list(rest[0])
-        return f"maps-{self._pages + 1}.pdf"
-
-    def finish(self) -> None:
-        """Draw the last page."""
-        self._save(self._waiting)
-
-    def _save(self, rows: Sequence[MapRow]) -> None:
-        self._pages += 1
-        columns = [find_method(name).title for name in self.methods]
-        figure = draw_map_grid(
-            rows, columns, note="each map has its own scale, written below it: methods differ in unit"
-        )
-        save_figure(figure, self.stage / f"maps-{self._pages}")
-
-
-def _view(methods: Sequence[str], targets: Sequence[Target]) -> type[_Single | _Methods]:
-    if len(targets) > 1:
-        return _Targets
-    return _Single if len(methods) == 1 else _Methods
+def _save_overlays(batch: Batch, found: Explained, index: int, path: Path) -> list[str]:
+    """Write the overlays of an image, one a method and target, and return their names within the folder."""
+    written = []
+    for name, records in found.maps.items():
+        scale = Scale.fitting(*(each.values[index] for each in records), signed=records[0].signed)
+        for number, record in enumerate(records):
+            which = f"-{number + 1}" if len(records) > 1 else ""
+            target = path.with_name(f"{path.name}-{name}{which}.png")
+            values, box = record.values[index], batch.boxes[index]
+            save_overlay(target, batch.pictures[index], values, box=box, scale=scale)
+            written.append(f"overlays/{target.name}")
+    return written

@@ -135,10 +135,10 @@ def _row(mistakes: Mistakes, batch: Batch, found: Explained, index: int, differe
     sure = sample.probabilities[number]
     (records,) = found.maps.values()
     maps = [record.values[index] for record in records]
-    scales = [Scale.of(*maps, signed=records[0].signed)] * 2
+    scales = [Scale.fitting(*maps, signed=records[0].signed)] * 2
     if difference:
         maps.append(maps[0] - maps[1])
-        scales.append(Scale.of(maps[2], signed=True))
+        scales.append(Scale.fitting(maps[2], signed=True))
     direction = int(true != mistakes.pair[0])
     begins = number == 0 or int(sample.labels[number - 1]) != true
     return MapRow(
