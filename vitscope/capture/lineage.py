@@ -81,6 +81,8 @@ class Mark:
     fresh: bool = False
 
 
+_LISTS = frozenset({list, tuple, dict})
+
 CHANGED = "is changed after it met the values"
 
 _NOTHING = Mark()
@@ -132,24 +134,24 @@ class Lineage:
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: object
     ) -> None:
         """Mark what a call returned by what it was given."""
-        given = _shallow((*args, *kwargs.values()) if kwargs else args)
-        get = self._marks.get
-        marks = [mark for each in given if (mark := get(id(each))) is not None]
+        marks = self._given((*args, *kwargs.values()) if kwargs else args)
         effect = _effect(func)
         if not marks or effect.forgets:
             for each in tensors_in(result):
                 self._marks.pop(id(each), None)
             return
         if effect.keeps_first:
-            given = given[:1]
-            marks = [self.of(given[0])]
+            marks = [self.of(args[0])]
         # Nearly every call is one over tokens that hold no weights; it has to be quick.
-        if isinstance(result, torch.Tensor) and not any(mark.roots or mark.fresh for mark in marks):
-            self._marks[id(result)] = _latest(marks)
-            return
+        if isinstance(result, torch.Tensor):
+            mark = _plain(marks)
+            if mark is not None:
+                self._marks[id(result)] = mark
+                return
         if effect.drops and any(mark.roots for mark in marks):
             refuse_dropout(_dropout_rate(args, kwargs))
-        mark = _joined(marks, keeps=effect.keeps, alone=len(given) == 1)
+        alone = effect.keeps_first or sum(1 for _ in tensors_in((args, kwargs))) == 1
+        mark = _joined(marks, keeps=effect.keeps, alone=alone)
         made = list(tensors_in(result))
         if effect.writes or "out" in kwargs:
             made = [kwargs.get("out", args[0])]
@@ -157,6 +159,17 @@ class Lineage:
             mark = Mark(mark.layers, mark.roots)
         for each in made:
             self.put(each, Mark(mark.layers, _held(each, mark.roots), mark.same, mark.fresh))
+
+    def _given(self, values: tuple[Any, ...]) -> list[Mark]:
+        """Return the marks of a call's arguments, also of those in lists."""
+        get = self._marks.get
+        found = []
+        for each in values:
+            if type(each) in _LISTS:
+                found += [mark for inner in tensors_in(each) if (mark := get(id(inner))) is not None]
+            elif (mark := get(id(each))) is not None and isinstance(each, torch.Tensor):
+                found.append(mark)
+        return found
 
     def _touch(self, tensor: object) -> None:
         for root in self.of(tensor).roots:
@@ -181,31 +194,25 @@ def version(tensor: Tensor) -> int | None:
     return None if tensor.is_inference() else tensor._version
 
 
-def _shallow(values: tuple[Any, ...]) -> list[Tensor]:
-    """Return the tensors among a call's arguments, also those in its lists."""
-    found = []
-    for each in values:
-        if isinstance(each, torch.Tensor):
-            found.append(each)
-        elif type(each) in (tuple, list, dict):
-            found += tensors_in(each)
-    return found
-
-
-def _latest(marks: list[Mark]) -> Mark:
-    """Return one mark for all the layers of several."""
+def _plain(marks: list[Mark]) -> Mark | None:
+    """Return one mark for the layers of all of these, if none of them tells more than layers."""
+    first = marks[0]
     layers = 0
     for mark in marks:
+        if mark.roots or mark.fresh:
+            return None
         layers |= mark.layers
-    return next((mark for mark in marks if mark.layers == layers), Mark(layers))
+    return first if layers == first.layers else Mark(layers)
 
 
 def _joined(marks: list[Mark], *, keeps: bool, alone: bool) -> Mark:
     if len(marks) == 1:
         only = marks[0]
         return Mark(only.layers, only.roots, same=only.same and keeps, fresh=only.fresh and alone)
-    roots = dict.fromkeys(root for mark in marks for root in mark.roots)
-    return Mark(_latest(marks).layers, tuple(roots))
+    layers = 0
+    for mark in marks:
+        layers |= mark.layers
+    return Mark(layers, tuple(dict.fromkeys(root for mark in marks for root in mark.roots)))
 
 
 def _held(tensor: Tensor, roots: tuple[Root, ...]) -> tuple[Root, ...]:
