@@ -206,6 +206,38 @@ def test_layers_that_are_none():
         grad_cam(model, images, layer="blocks.0.attn.attn_drop")
 
 
+class Side(nn.Module):
+    """The features that count, and others that do not."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+        self.lost = nn.Conv2d(1, 2, 3, padding=1)
+
+    def forward(self, images):
+        return self.net.two(self.net.act(self.net.one(images))), self.lost(images)
+
+
+class Sided(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.side = Side(ConvNet())
+        self.eval()
+
+    def forward(self, images):
+        return self.side.net.tail(self.side(images)[0])
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_first_of_several_outputs_counts_and_features_that_go_nowhere_are_refused(frozen):
+    images = torch.randn(2, 1, 8, 8)
+    model = Sided().requires_grad_(not frozen)
+    found = grad_cam(model, images, layer="side")
+    np.testing.assert_array_equal(found.values, grad_cam(ConvNet(), images, layer="two").values)
+    with pytest.raises(CaptureError, match=r"features of side\.lost do not reach the logits"):
+        grad_cam(model, images, layer="side.lost")
+
+
 def test_tokens_whose_grid_is_told():
     model = SmallNet(Mixer(fused), width=8)
     images = torch.randn(1, 3, 12, 20)

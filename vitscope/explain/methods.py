@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
-from vitscope.errors import InputError, UsageError
+from vitscope.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -240,11 +240,12 @@ def explain(
         CaptureError: The method does not apply to this model; the message says why.
         NotFiniteError: The model's output is not finite.
     """
+    from vitscope.explain.inputs import check_images, check_mode
     from vitscope.explain.maps import MAPS
 
     _check_options(find_method(method), options)
-    _check_images(images)
-    _check_mode(model)
+    check_images(images)
+    check_mode(model)
     return MAPS[method](model, images, targets=targets, **options)
 
 
@@ -256,22 +257,4 @@ def _check_options(method: Method, options: Mapping[str, Any]) -> None:
         raise UsageError(
             f"{method.name} has no option {unknown[0]!r}",
             hint=f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}",
-        )
-
-
-def _check_images(images: Tensor) -> None:
-    if images.ndim != 4 or not images.dtype.is_floating_point or 0 in images.shape:
-        raise InputError(
-            f"expected normalised float images [image, channel, row, column], "
-            f"got {images.dtype} {list(images.shape)}",
-            hint="Classifier.prepare makes them from pictures",
-        )
-
-
-def _check_mode(model: nn.Module) -> None:
-    training = [name for name, module in model.named_modules() if module.training]
-    if training:
-        raise UsageError(
-            f"{training[0] or 'the model'} is in training mode, where images change each other's output",
-            hint="call model.eval() first",
         )
