@@ -94,6 +94,7 @@ class _Trial:
         self.blocks: Blocks | None = None
         self.layers: Blocks | None = None
         self.cost = 0
+        self._attended = False
 
     def attempt(self, part: str) -> None:
         """Try a part.
@@ -114,11 +115,14 @@ class _Trial:
                 first_filters(self._model)
 
     def _attention(self) -> None:
+        if self._attended:
+            return
         with capture(self._model) as tape:
             self._model(self._image)
         attention = tape.attention()
         check_logits(attention.logits, len(self._image))
         self._took(attention.weights)
+        self._attended = True
 
     def _lens(self) -> None:
         blocks = find_blocks(self._model)
