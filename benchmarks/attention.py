@@ -141,6 +141,9 @@ def compete(model: str, batch: int, options: argparse.Namespace) -> dict[str, Co
 
 def judge(costs: dict[str, Cost], batch: int) -> None:
     """Print whether rollout keeps its promises, by the clock; those against rivals are for a batch."""
+    if "vitscope rollout" not in costs:
+        print("  NOT MET no rollout was measured")
+        return
     ours = costs["vitscope rollout"]
     says("rollout in plain passes", ours.ratio, ours.cpu_ratio, met=ours.ratio <= OVER_PLAIN)
     for name in RIVALS:
