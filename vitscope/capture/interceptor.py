@@ -13,6 +13,7 @@ from vitscope.capture.explicit import DotProduct
 from vitscope.capture.lineage import CHANGED, Lineage, Mark, Root, tensors_in, version
 from vitscope.capture.multihead import multi_head
 from vitscope.capture.product import PRODUCTS, Factor, find_factors, is_stochastic, makes_scores, shown
+from vitscope.capture.reading import LAYER_BITS, READS, Read, read_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -64,6 +65,7 @@ class Interceptor(TorchFunctionMode):
         self._listener = listener
         self._lineage = Lineage()
         self._layers = 0
+        self._tokens = 0
         self._told: list[tuple[ref[Tensor], int | None, tuple[Root, ...]]] = []
 
     def __torch_function__(
@@ -93,11 +95,17 @@ class Interceptor(TorchFunctionMode):
             self._lineage.follow(func, args, kwargs, result)
             if func in _CONVOLUTIONS:
                 self._convolution(args, result)
+            elif func in READS:
+                self._read(func, args, kwargs, result)
         return result
 
     def before(self, values: object) -> int:
         """Return which recorded attentions these tensors were made from, a bit each."""
-        return self._lineage.layers(tensors_in(values))
+        return self._lineage.layers(tensors_in(values)) >> LAYER_BITS
+
+    def read(self, values: object) -> Read:
+        """Return what these tensors were read from, since the last attention."""
+        return Read(self._lineage.layers(tensors_in(values)) & (1 << LAYER_BITS) - 1)
 
     def settle(self) -> None:
         """Tell of the softmaxes that never met their values, and forget them: the model has returned."""
@@ -140,7 +148,7 @@ class Interceptor(TorchFunctionMode):
         weights: Tensor = func(*args, **kwargs)
         dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
         axis = dim % weights.ndim if isinstance(dim, int) and weights.ndim else -1
-        layers = self.before((args, kwargs))
+        layers = self._lineage.layers(tensors_in((args, kwargs)))
         if weights.ndim >= 2:
             root = Root(self._listener.module, tuple(weights.shape), axis, weights, version(weights))
             self._lineage.plant(weights, root, layers=layers)
@@ -189,9 +197,9 @@ class Interceptor(TorchFunctionMode):
         if not mark.same:
             for root in mark.roots:
                 root.fault = "meets other values in another form"
-        layers = self.before(args)
+        layers = self._lineage.layers(args)
         for root in mark.roots:
-            layers |= 0 if root.layer is None else 1 << root.layer
+            layers |= 0 if root.layer is None else 1 << root.layer + LAYER_BITS
         self._lineage.put(result, Mark(layers))
         return result
 
@@ -200,7 +208,7 @@ class Interceptor(TorchFunctionMode):
         result = func(*args)
         for root in mark.roots:
             root.fault = "meets the values with weights that do not sum to 1, or are negative"
-        self._lineage.put(result, Mark(self.before(args)))
+        self._lineage.put(result, Mark(self._lineage.layers(args)))
         return result
 
     def _hear(
@@ -220,9 +228,17 @@ class Interceptor(TorchFunctionMode):
             root = Root(self._listener.module, shape or tuple(weights.shape), layer=layer)
             root.fault = "meets values that are another attention's output"
             self._lineage.roots.append(root)
-        self._lineage.put(output, Mark(before | 1 << layer, fresh=True))
+        self._lineage.put(output, Mark((before | 1 << layer) << LAYER_BITS, fresh=True))
         self._layers += 1
+        self._tokens = weights.shape[-1]
         return layer
+
+    def _read(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: object
+    ) -> None:
+        read = read_by(func, args, kwargs, tokens=self._tokens)
+        if read and isinstance(result, torch.Tensor):
+            self._lineage.put(result, Mark(self._lineage.of(result).layers | read))
 
     def _convolution(self, args: tuple[Any, ...], result: object) -> None:
         kernel = args[1].shape[2:]

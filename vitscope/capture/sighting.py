@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vitscope.capture.reading import Read
+
 __all__ = ["Kind", "Pass", "Seen", "Unused"]
 
 Kind = Literal["global", "windowed", "cross", "channels", "other"]
@@ -48,6 +50,7 @@ class Pass:
         unused: What is a softmax or the like and no plain attention, and why.
         suspects: Modules that ran and are attention by name.
         mixed: Modules that move what an attention has put out between tokens, by a convolution.
+        read: What the output was read from after the last attention.
         reached: The attentions that the output was made from, a bit each; None where it holds no tensor.
         logits: What the model returned, where it is a tensor with a row an image.
     """
@@ -59,6 +62,7 @@ class Pass:
     suspects: dict[str, None] = field(default_factory=dict)
     mixed: dict[str, None] = field(default_factory=dict)
     reached: int | None = None
+    read: Read | None = None
     logits: Tensor | None = None
 
 

@@ -65,7 +65,9 @@ class Tape:
                     f"the passes differ: images of {first.size} and {made.size} pixels or other layers",
                     hint="capture images of one size in one block",
                 )
-        grid, prefix, pool = find_layout(self._modules[""], tokens, size=first.size, told=self._layout)
+        grid, prefix, pool = find_layout(
+            self._modules[""], tokens, size=first.size, told=self._layout, read=first.read
+        )
         weights = [
             _joined([made.seen[layer].weights for made in self._passes]) for layer in range(len(names))
         ]
@@ -139,6 +141,7 @@ class Tape:
         if self._current is not None:
             if next(tensors_in(output), None) is not None:
                 self._current.reached = self._interceptor.before(output)
+                self._current.read = self._interceptor.read(output)
             self._interceptor.settle()
             if isinstance(output, torch.Tensor) and len(output) == self._current.images:
                 self._current.logits = output
