@@ -71,8 +71,7 @@ def parameter_layers(model: nn.Module, images: Tensor) -> dict[str, list[nn.Para
 
     A layer is the outermost block of a numbered series, such as `blocks.3` or `layer4`, or else the module
     that holds a parameter; a parameter that two share is in both. What belongs to no module of its own, such
-    as class tokens and position
-    embeddings, is the lowest.
+    as class tokens and position embeddings, is the lowest.
 
     Args:
         model: A classifier, which is run on the first image.

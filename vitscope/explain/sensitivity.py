@@ -151,14 +151,15 @@ def max_sensitivity(
 def _largest_change(
     explainer: Explainer, images: Tensor, targets: Tensor, numbers: NDArray[np.int64], steps: Tensor
 ) -> Floats:
-    def explained(inputs: Tensor | tuple[Tensor, ...], target: Tensor) -> tuple[Tensor, ...]:
+    def explained(inputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         given = inputs if isinstance(inputs, torch.Tensor) else inputs[0]  # captum's first call has a tuple
         many = len(given) // len(numbers)
         call = (
             np.tile(np.arange(1, many + 1), len(numbers)) if given is not images else np.zeros_like(numbers)
         )
         keys = np.stack([np.repeat(numbers, many), call], axis=1)
-        return (torch.from_numpy(explainer(given, target, keys)).double(),)
+        repeated = targets.repeat_interleave(many)  # captum would not repeat one alone
+        return (torch.from_numpy(explainer(given, repeated, keys)).double(),)
 
     from captum.metrics import sensitivity_max
 
@@ -167,7 +168,6 @@ def _largest_change(
         images,
         lambda repeated: repeated + steps,
         n_perturb_samples=_NEIGHBOURS,
-        target=targets,
     )
     return np.asarray(score.cpu().numpy(), dtype=np.float64)
 
