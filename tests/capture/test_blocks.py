@@ -206,6 +206,19 @@ def test_names_can_be_told():
         find_blocks(model, names=())
 
 
+def test_outputs_that_are_changed_in_place():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Conv2d(4, 2, 3)).eval()
+    layers = find_layers(model)
+    with torch.no_grad(), layers.recording() as record:
+        model(SMALL)
+        assert torch.equal(record.features()[0], model[0](SMALL))
+    model = nn.Sequential(nn.Linear(16, 8), nn.ReLU(inplace=True))
+    with torch.no_grad(), find_layers(model, names=("0",)).recording() as record:
+        model(SMALL)
+    with pytest.raises(CaptureError, match="output of 0 was changed in place"):
+        record.features()
+
+
 def test_a_block_that_runs_twice():
     class Twice(nn.Module):
         def __init__(self):

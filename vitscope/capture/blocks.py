@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from vitscope.capture.trunk import has_attention, stacks, stated_stages
+from vitscope.capture.trunk import check_names, has_attention, stacks, stated_stages
 from vitscope.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -29,26 +29,30 @@ class Recorded:
 
     Attributes:
         names: The blocks' names, as they were found.
-        outputs: `(name, tensor)`, one a run of a block.
+        outputs: `(name, tensor, version)`, one a run of a block; the version counts changes in place.
     """
 
     names: tuple[str, ...]
-    outputs: list[tuple[str, Tensor]]
+    outputs: list[tuple[str, Tensor, int | None]]
 
     def features(self) -> list[Tensor]:
         """Return each block's output, `[image, …]` of any shape.
 
         Raises:
-            CaptureError: A block did not run, ran twice or in another order.
+            CaptureError: A block did not run, ran twice or in another order; or, unless in inference mode,
+                its output was changed in place later.
         """
-        ran = tuple(name for name, _ in self.outputs)
+        ran = tuple(name for name, _, _ in self.outputs)
         if ran != self.names:
             wrong = next(
                 (f"{name} did not run" for name in self.names if name not in ran),
                 f"{len(self.names)} blocks ran {len(ran)} times, or in another order than they stand",
             )
             raise CaptureError(f"the blocks are no chain: {wrong}", hint=_HINT)
-        return [output for _, output in self.outputs]
+        for name, output, version in self.outputs:
+            if _version(output) != version:
+                raise CaptureError(f"the output of {name} was changed in place by what follows", hint=_HINT)
+        return [output for _, output, _ in self.outputs]
 
     def tokens(self, images: int) -> list[Tensor]:
         """Return each block's output tokens, `[image, token, channel]`, of a pass over so many images.
@@ -91,8 +95,8 @@ class Blocks:
     def recording(self) -> Iterator[Recorded]:
         """Record what the blocks put out inside the block; each forward pass begins anew.
 
-        The tensors are those of the computation, with their graph where gradients are on. Passes of other
-        threads are not seen.
+        The tensors are those of the computation, with their graph where gradients are on; of convolutions
+        they are copies. Passes of other threads are not seen.
         """
         record = Recorded(self.names, [])
         thread = threading.get_ident()
@@ -102,9 +106,12 @@ class Blocks:
                 record.outputs.clear()
 
         def keep(name: str) -> Callable[..., None]:
-            def hook(module: nn.Module, given: tuple[Any, ...], made: object) -> None:  # noqa: ARG001
+            def hook(module: nn.Module, _: tuple[Any, ...], made: object) -> None:
                 if threading.get_ident() == thread:
-                    record.outputs.append((name, _tensor(made, name)))
+                    output = _tensor(made, name)
+                    # What follows a bare convolution often works in its place.
+                    output = output.clone() if isinstance(module, nn.Conv2d) else output
+                    record.outputs.append((name, output, _version(output)))
 
             return hook
 
@@ -184,7 +191,7 @@ def find_blocks(model: nn.Module, *, names: Sequence[str] | None = None) -> Bloc
         CaptureError: There are none, they stand among others without attention, or no module has a name.
     """
     if names is not None:
-        return Blocks(model, _checked(model, names))
+        return Blocks(model, check_names(model, names))
     found: list[str] = []
     for stack in stacks(model):
         attentive = [has_attention(model.get_submodule(name)) for name in stack]
@@ -215,7 +222,7 @@ def find_layers(model: nn.Module, *, names: Sequence[str] | None = None) -> Bloc
         CaptureError: There are none, or no module has a name.
     """
     if names is not None:
-        return Blocks(model, _checked(model, names))
+        return Blocks(model, check_names(model, names))
     found = [name for stack in stacks(model) for name in stack] or stated_stages(model)
     if not found:
         found = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
@@ -224,15 +231,8 @@ def find_layers(model: nn.Module, *, names: Sequence[str] | None = None) -> Bloc
     return Blocks(model, tuple(found))
 
 
-def _checked(model: nn.Module, names: Sequence[str]) -> tuple[str, ...]:
-    known = dict(model.named_modules())
-    missing = [name for name in names if name not in known]
-    if missing or not names:
-        raise CaptureError(
-            f"the model has no module {missing[0]!r}" if missing else "expected at least one block's name",
-            hint="model.named_modules() lists them",
-        )
-    return tuple(names)
+def _version(output: Tensor) -> int | None:
+    return None if output.is_inference() else output._version
 
 
 def _tensor(made: object, name: str) -> Tensor:

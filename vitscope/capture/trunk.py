@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from torch import nn
 
-__all__ = ["has_attention", "stacks", "stated_stages"]
+from vitscope.errors import CaptureError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["check_names", "has_attention", "stacks", "stated_stages"]
 
 # Attention over channels as well: a chain that leaves such blocks out would be a part of the trunk.
 _ATTENTION = re.compile(r"attention|attn|xca|crosscov", re.IGNORECASE)
@@ -36,6 +42,27 @@ def stated_stages(model: nn.Module) -> list[str]:
     return []
 
 
+def has_attention(module: nn.Module) -> bool:
+    """Return whether something in a module is attention by the name of its class."""
+    return any(_ATTENTION.search(type(each).__name__) for each in module.modules())
+
+
+def check_names(model: nn.Module, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of modules.
+
+    Raises:
+        CaptureError: There is none, or the model has no module of a name.
+    """
+    known = dict(model.named_modules())
+    missing = [name for name in names if name not in known]
+    if missing or not names:
+        raise CaptureError(
+            f"the model has no module {missing[0]!r}" if missing else "expected at least one block's name",
+            hint="model.named_modules() lists them",
+        )
+    return tuple(names)
+
+
 def _is_container(module: nn.Module) -> bool:
     return isinstance(module, nn.Sequential | nn.ModuleList)
 
@@ -46,11 +73,6 @@ def _is_block(module: nn.Module) -> bool:
 
 def _is_plain(module: nn.Module) -> bool:
     return type(module).__module__.startswith("torch.nn.modules.") and next(module.children(), None) is None
-
-
-def has_attention(module: nn.Module) -> bool:
-    """Return whether something in a module is attention by the name of its class."""
-    return any(_ATTENTION.search(type(each).__name__) for each in module.modules())
 
 
 def _has_weights(module: nn.Module) -> bool:

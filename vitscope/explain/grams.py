@@ -71,7 +71,7 @@ def layer_grams(
 
     chosen = layers or find_layers(model)
     found = []
-    with torch.inference_mode(), chosen.recording() as record:
+    with torch.no_grad(), chosen.recording() as record:
         for images in batches:
             model(images)
             found.append(gram_matrices(record.features()))

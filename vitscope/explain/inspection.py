@@ -103,7 +103,7 @@ def inspect_model(
         NotFiniteError: The model's output is not finite.
     """
     run = _Run(model, plan, classes, other)
-    with torch.inference_mode():
+    with torch.no_grad():
         for batch in batches:
             run.add(batch)
             if progress is not None:

@@ -107,6 +107,6 @@ def logit_lens(
 
     chain = blocks or find_blocks(model)
     rows = LensRows(chain)
-    with torch.inference_mode():
+    with torch.no_grad():
         rows.add(chain.outputs(images), images, np.asarray(labels, dtype=np.int64))
     return rows.result(classes)

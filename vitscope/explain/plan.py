@@ -102,7 +102,7 @@ class _Trial:
         Raises:
             CaptureError: It does not apply.
         """
-        with torch.inference_mode():
+        with torch.no_grad():
             if part in _ATTENTION:
                 self._attention()
             elif part == "lens":
