@@ -94,18 +94,17 @@ class MethodRanking:
         )
 
     def verdict(self, method: str) -> str:
-        """Return in words what a method does not beat, metric by metric; what it beats is not named."""
+        """Return in words which baselines a method does not beat, and in which metrics."""
         if is_baseline(method):
             return "baseline"
         if self.n < 2:
             return "one image cannot tell"
-        lacking = {metric: self.unbeaten(method, metric) for metric in self.metrics}
-        parts = [
-            f"{METRICS[metric].title} not better than {' or '.join(names)}"
-            for metric, names in lacking.items()
-            if names
-        ]
-        return "; ".join(parts) or "better than the baselines"
+        lacking: dict[tuple[str, ...], list[str]] = {}
+        for metric in self.metrics:
+            if names := self.unbeaten(method, metric):
+                lacking.setdefault(names, []).append(metric)
+        parts = [f"than {' or '.join(names)} in {', '.join(metrics)}" for names, metrics in lacking.items()]
+        return f"not better {', '.join(parts)}" if parts else "better than the baselines"
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a dictionary a method, the best first, with keys that stay as they are.
