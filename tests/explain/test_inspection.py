@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from transformers import Dinov2Config, Dinov2ForImageClassification
 
 from tests.oracles.inspecting import minibatch_cka
 from tests.oracles.smallnets import image_size, timm_net
@@ -20,6 +21,7 @@ from vitscope.explain.inspection import Batch, inspect_model
 from vitscope.explain.lens import logit_lens
 from vitscope.explain.plan import PARTS, plan_inspection
 from vitscope.explain.rollout import rollout
+from vitscope.inference.hf_source import HuggingFaceNetwork
 
 CLASSES = tuple("abcde")
 LABELS = np.array([0, 3, 3, 1, 0, 2, 4, 4, 1])
@@ -95,6 +97,19 @@ def test_a_network_of_convolutions_has_filters_and_cka_alone():
     assert found.absent == plan.absent
     with pytest.raises(CaptureError, match="no attention"):
         plan_inspection(model, images[:1], parts=("heads",), strict=True)
+
+
+def test_what_heads_do_is_independent_of_the_head_that_reads_them():
+    """DINOv2's classifier reads the class token and the mean: no rollout has a row to start from."""
+    config = Dinov2Config(
+        hidden_size=8, num_hidden_layers=2, num_attention_heads=2, image_size=16, patch_size=8, num_labels=5
+    )
+    model, images = HuggingFaceNetwork(Dinov2ForImageClassification(config)).eval(), torch.zeros(4, 3, 16, 16)
+    plan = plan_inspection(model, images[:1])
+    assert plan.parts == ("heads", "positions", "filters", "lens", "cka")
+    assert "neither a class token alone" in plan.absent["class-rollout"]
+    found = inspect_model(model, [Batch(images, LABELS[:4])], plan, classes=CLASSES)
+    assert list(found.heads.means) == ["entropy", "distance", "pixel_distance"]
 
 
 def test_nothing_is_left_behind():

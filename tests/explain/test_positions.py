@@ -105,6 +105,7 @@ def test_an_embedding_of_zeros_is_like_nothing():
     ("name", "options", "why"),
     [
         ("resnet18", {"channels": (8, 8, 8, 8)}, "as convolutions do"),
+        ("vit_tiny_patch16_224", {"img_size": 32, "depth": 1, "pos_embed": "none"}, "is one by name"),
         ("beit_base_patch16_224", {"img_size": 48, "depth": 1}, "biases by relative places"),
         ("vit_relpos_small_patch16_224", {"img_size": 48, "depth": 1}, "biases by relative places"),
         ("vit_small_patch16_dinov3", {"img_size": 48, "depth": 1}, "rotary"),

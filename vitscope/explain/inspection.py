@@ -127,11 +127,12 @@ class _Run:
     def add(self, batch: Batch) -> None:
         """Run the model on a batch, and keep what is wanted of it."""
         plan = self._plan
-        listening = plan.listens
         with ExitStack() as stack:
             # Hooks first: those of the tape begin a pass, and are let go last.
             fused: Fusion | None = None if "heads" in plan.parts else "mean"
-            tape = stack.enter_context(capture(self._model, heads=fused)) if listening else None
+            tape = None
+            if plan.listens:
+                tape = stack.enter_context(capture(self._model, heads=fused, pool=plan.pool))
             tokens = stack.enter_context(plan.blocks.recording()) if plan.blocks is not None else None
             features = stack.enter_context(plan.layers.recording()) if plan.layers is not None else None
             self._model(batch.images)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from vitscope.records.attention import Pool
+
 __all__ = ["PARTS", "Plan", "plan_inspection"]
 
 PARTS = ("heads", "class-rollout", "positions", "filters", "lens", "cka")
@@ -37,6 +39,8 @@ class Plan:
         blocks: The blocks whose tokens the head can read; None where there are none.
         layers: The layers to compare; None where there are none.
         cost: Bytes that an image takes while it is looked into.
+        pool: What capturing is told that the head reads, where the model's head reads neither the class
+            token alone nor the mean of the patches, which only what heads do is independent of.
     """
 
     parts: tuple[str, ...]
@@ -44,6 +48,7 @@ class Plan:
     blocks: Blocks | None
     layers: Blocks | None
     cost: int
+    pool: Pool | None = None
 
     @property
     def listens(self) -> bool:
@@ -82,7 +87,7 @@ def plan_inspection(
                 raise
             absent[part] = str(error)
     kept = tuple(part for part in PARTS if part in parts and part not in absent)
-    return Plan(kept, absent, found.blocks, found.layers, found.cost)
+    return Plan(kept, absent, found.blocks, found.layers, found.cost, found.pool)
 
 
 class _Trial:
@@ -94,6 +99,7 @@ class _Trial:
         self.blocks: Blocks | None = None
         self.layers: Blocks | None = None
         self.cost = 0
+        self.pool: Pool | None = None
         self._attended = False
 
     def attempt(self, part: str) -> None:
@@ -103,8 +109,10 @@ class _Trial:
             CaptureError: It does not apply.
         """
         with torch.no_grad():
-            if part in _ATTENTION:
-                self._attention()
+            if part == "heads":
+                self._heads()
+            elif part == "class-rollout":
+                self._attention(pool=None)
             elif part == "lens":
                 self._lens()
             elif part == "cka":
@@ -114,10 +122,20 @@ class _Trial:
             else:
                 first_filters(self._model)
 
-    def _attention(self) -> None:
-        if self._attended:
+    def _heads(self) -> None:
+        try:
+            self._attention(pool=None)
+        except CaptureError as error:
+            try:
+                self._attention(pool="mean")
+            except CaptureError:
+                raise error from None
+            self.pool = "mean"
+
+    def _attention(self, *, pool: Pool | None) -> None:
+        if self._attended and pool == self.pool:
             return
-        with capture(self._model) as tape:
+        with capture(self._model, pool=pool) as tape:
             self._model(self._image)
         attention = tape.attention()
         check_logits(attention.logits, len(self._image))

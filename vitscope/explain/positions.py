@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vitscope.capture.trunk import has_attention
 from vitscope.errors import CaptureError
 from vitscope.records.positions import PositionSimilarity
 
@@ -104,4 +105,6 @@ def _instead(model: nn.Module) -> str:
         return "it turns queries and keys by their places (rotary)"
     if any(_RELATIVE.search(name) for name in names):
         return "it adds biases by relative places"
+    if has_attention(model):
+        return "none of its weights is one by name"
     return "its layers know places by themselves, as convolutions do"
