@@ -12,7 +12,15 @@ from torch.overrides import TorchFunctionMode
 from vitscope.capture.explicit import DotProduct
 from vitscope.capture.lineage import CHANGED, Lineage, Mark, Root, tensors_in, version
 from vitscope.capture.multihead import multi_head
-from vitscope.capture.product import PRODUCTS, Factor, find_factors, is_stochastic, makes_scores, shown
+from vitscope.capture.product import (
+    PRODUCTS,
+    Factor,
+    find_factors,
+    is_stochastic,
+    makes_scores,
+    shown,
+    with_factor,
+)
 from vitscope.capture.reading import LAYER_BITS, READS, Read, read_by
 
 if TYPE_CHECKING:
@@ -172,7 +180,7 @@ class Interceptor(TorchFunctionMode):
         if not sure and not is_stochastic(factor.tensor, axis=factor.axis):
             return self._no_mean(func, args, mark)
         kept, used = shown(factor, alone)
-        result = func(*_with(args, factor.place, used))
+        result = func(*with_factor(args, factor.place, used))
         layer = self._hear(kept, result, given=args, value=factor.values, shape=tuple(factor.tensor.shape))
         for each in mark.roots:
             each.layer, each.weights = layer if each.layer is None else each.layer, None
@@ -241,18 +249,6 @@ class Interceptor(TorchFunctionMode):
             self._lineage.put(result, Mark(self._lineage.of(result).layers | read))
 
     def _convolution(self, args: tuple[Any, ...], result: object) -> None:
-        kernel = args[1].shape[2:]
         mark = self._lineage.of(result)
-        if mark.layers and not mark.roots and max(kernel) > 1:
+        if mark.layers and not mark.roots and max(args[1].shape[2:]) > 1:
             self._listener.mixed()
-
-
-def _with(args: tuple[Any, ...], place: int, used: Tensor) -> tuple[Any, ...]:
-    """Return a product's arguments with another factor in one place; einsum's equation stays first."""
-    if isinstance(args[0], str):
-        operands = list(args[1]) if isinstance(args[1], tuple | list) else list(args[1:])
-        operands[place] = used
-        return (args[0], *operands)
-    changed = list(args)
-    changed[place] = used
-    return tuple(changed)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn import functional as F
 
+from vitscope.capture.effect import dropout_rate, effect_of
 from vitscope.capture.explicit import refuse_dropout
 
 if TYPE_CHECKING:
@@ -17,23 +16,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["CHANGED", "Lineage", "Mark", "Root", "tensors_in", "version"]
-
-# What may happen to weights without making other weights of them.
-_SAME = frozenset(
-    {
-        torch.Tensor.to,
-        torch.Tensor.type,
-        torch.Tensor.type_as,
-        torch.Tensor.float,
-        torch.Tensor.half,
-        torch.Tensor.bfloat16,
-        torch.Tensor.contiguous,
-    },
-)
-_DROPOUT = frozenset({F.dropout, torch.dropout})
-# These take a tensor's shape, type or place, and nothing of what is in it.
-_SHAPES = ("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_")
-_SHAPES_OF_OTHERS = ("type_as", "expand_as", "view_as", "reshape_as")
 
 
 @dataclass(eq=False)
@@ -135,7 +117,7 @@ class Lineage:
     ) -> None:
         """Mark what a call returned by what it was given."""
         marks = self._given((*args, *kwargs.values()) if kwargs else args)
-        effect = _effect(func)
+        effect = effect_of(func)
         if not marks or effect.forgets:
             for each in tensors_in(result):
                 self._marks.pop(id(each), None)
@@ -149,7 +131,7 @@ class Lineage:
                 self._marks[id(result)] = mark
                 return
         if effect.drops and any(mark.roots for mark in marks):
-            refuse_dropout(_dropout_rate(args, kwargs))
+            refuse_dropout(dropout_rate(args, kwargs))
         alone = effect.keeps_first or sum(1 for _ in tensors_in((args, kwargs))) == 1
         mark = _joined(marks, keeps=effect.keeps, alone=alone)
         made = list(tensors_in(result))
@@ -221,48 +203,3 @@ def _held(tensor: Tensor, roots: tuple[Root, ...]) -> tuple[Root, ...]:
         return ()
     size = tensor.numel()
     return tuple(root for root in roots if 2 * size >= root.shape[-1] * root.shape[-2])
-
-
-def _dropout_rate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
-    rate = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
-    training = kwargs.get("training", kwargs.get("train", args[2] if len(args) > 2 else True))
-    return float(rate) if training else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Effect:
-    """What a function does with the content of a tensor.
-
-    Attributes:
-        forgets: It takes nothing of it.
-        keeps_first: It takes that of its first argument alone.
-        keeps: It makes no other weights of weights.
-        drops: It may set some to 0 at random.
-        writes: It changes its first argument.
-    """
-
-    forgets: bool
-    keeps_first: bool
-    keeps: bool
-    drops: bool
-    writes: bool
-
-
-@cache
-def _effect(func: Callable[..., Any]) -> _Effect:
-    name = getattr(func, "__name__", "")
-    return _Effect(
-        forgets=name.startswith(_SHAPES),
-        keeps_first=name in _SHAPES_OF_OTHERS,
-        keeps=func in _SAME or func in _DROPOUT,
-        drops=func in _DROPOUT,
-        writes=_is_in_place(name),
-    )
-
-
-def _is_in_place(name: str) -> bool:
-    if name in ("__setitem__", "requires_grad_"):
-        return name == "__setitem__"
-    return (name.endswith("_") and not name.endswith("__")) or (
-        name.startswith("__i") and name not in ("__index__", "__int__", "__invert__", "__iter__")
-    )

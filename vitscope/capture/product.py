@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from vitscope.capture.lineage import Root
 
-__all__ = ["PRODUCTS", "Factor", "find_factors", "is_stochastic", "makes_scores", "shown"]
+__all__ = ["PRODUCTS", "Factor", "find_factors", "is_stochastic", "makes_scores", "shown", "with_factor"]
 
 _MATRICES = frozenset(
     {
@@ -105,6 +105,17 @@ def shown(factor: Factor, root: Root | None) -> tuple[Tensor, Tensor]:
     if factor.turned:
         used = used.transpose(-2, -1)
     return kept, used.to(factor.tensor.dtype)
+
+
+def with_factor(args: tuple[Any, ...], place: int, used: Tensor) -> tuple[Any, ...]:
+    """Return a product's arguments with another factor in one place; einsum's equation stays first."""
+    if isinstance(args[0], str):
+        operands = list(args[1]) if isinstance(args[1], tuple | list) else list(args[1:])
+        operands[place] = used
+        return (args[0], *operands)
+    changed = list(args)
+    changed[place] = used
+    return tuple(changed)
 
 
 def _einsum_factors(equation: str, operands: list[Tensor]) -> list[Factor]:

@@ -101,6 +101,11 @@ class Tape:
                 "the model was called without a tensor of images [image, channel, row, column]",
                 hint="call model(images)",
             )
+        if torch._C._functorch.is_functorch_wrapped_tensor(images):
+            raise CaptureError(
+                "the model runs inside a transform of torch.func, whose tensors do not outlive it",
+                hint="capture a plain call of the model on a batch of images",
+            )
         height, width = images.shape[-2:]
         self._current = Pass(images=len(images), size=(int(height), int(width)))
 
@@ -211,6 +216,11 @@ def _check_visible(modules: Mapping[str, nn.Module]) -> None:
     for name, module in modules.items():
         # torch.compile(module) holds the module as it was; module.compile() holds another way to call it.
         compiled = "_orig_mod" in module._modules or module._compiled_call_impl is not None
+        if isinstance(module, nn.DataParallel) and len(module.device_ids) > 1:
+            raise CaptureError(
+                f"{name or 'the model'} runs on several devices at once, each in a thread of its own",
+                hint="capture model.module on one device",
+            )
         if compiled or isinstance(module, torch.jit.ScriptModule):
             raise CaptureError(
                 f"{name or 'the model'} is {'compiled' if compiled else 'scripted'} and hides its calls",

@@ -122,16 +122,16 @@ def _check_sizes(made: Pass) -> None:
 def _check_order(made: Pass) -> None:
     """Check that each attention works on what the one before has put out, and the output on all of them."""
     for number, (one, other) in enumerate(pairwise(made.seen)):
+        if not other.before >> number & 1:
+            raise CaptureError(
+                f"{_listed([one.module, other.module])}: attentions side by side, the second does not work on"
+                " what the first has put out",
+                hint=f"a chain of attention needs one layer after the other; {_OTHERS}",
+            )
         if one.module == other.module and one.entry == other.entry:
             raise CaptureError(
                 f"{one.module or 'the model itself'} computes several attentions in one run",
                 hint=f"which matrix stands for the layer is not known; {_OTHERS}",
-            )
-        if not other.before >> number & 1:
-            raise CaptureError(
-                f"{_listed([one.module, other.module])} stand side by side: the second does not work on what"
-                " the first has put out",
-                hint=f"a chain of attention needs one layer after the other; {_OTHERS}",
             )
     if made.reached is not None and not made.reached >> (len(made.seen) - 1) & 1:
         raise CaptureError(
@@ -158,7 +158,7 @@ def _nothing(made: Pass) -> CaptureError:
         )
     return CaptureError(
         "this model has no attention",
-        hint=_OTHERS,
+        hint=f"{_OTHERS}; attention in a compiled or scripted function is not seen",
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
+from torch.utils.checkpoint import CheckpointError
 
 from vitscope.capture.tape import capture
 from vitscope.errors import CaptureError, InputError
@@ -80,7 +81,7 @@ def attention_gradients(
         logits = check_logits(attention.logits, len(given))
         chosen = choose_targets(targets, logits)
         score = logits.gather(1, chosen[:, None]).sum()
-        found = torch.autograd.grad(score, attention.weights, allow_unused=True)
+        found = _slopes(score, attention)
     gradients = [gradient for gradient in found if gradient is not None]
     if len(gradients) < len(found):
         lost = [name for name, gradient in zip(attention.layers, found, strict=True) if gradient is None]
@@ -90,3 +91,18 @@ def attention_gradients(
         )
     weights = [weight.detach() for weight in attention.weights]
     return AttentionGradients(replace(attention, weights=weights, logits=logits.detach()), gradients, chosen)
+
+
+def _slopes(score: Tensor, attention: Attention) -> tuple[Tensor | None, ...]:
+    hint = "turn gradient checkpointing off: model.set_grad_checkpointing(False)"
+    cut = [
+        name
+        for name, weight in zip(attention.layers, attention.weights, strict=True)
+        if not weight.requires_grad
+    ]
+    if cut:
+        raise CaptureError(f"{cut[0]} computes its attention without gradients", hint=hint)
+    try:
+        return torch.autograd.grad(score, attention.weights, allow_unused=True)
+    except CheckpointError as error:
+        raise CaptureError("the model computes its layers a second time, unseen", hint=hint) from error
