@@ -1,6 +1,6 @@
 """What maps of attention cost over the plain forward pass, beside other tools.
 
-    python benchmarks/attention.py [--models vit-tiny vit-b16] [--batches 1 64] [--threads 2] [--seconds 8]
+    python benchmarks/attention.py [--models vit-tiny vit-b16] [--batches 1 64] [--threads 2] [--seconds 5]
 
 ViT-Tiny on 32x32 pixels (65 tokens) and ViT-B/16 on 224x224 (197), with seeded weights and images. Every
 contestant is a process of its own, one after the other. The first run tells its memory: the largest resident
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of alternating runs a contestant")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of alternating runs a contestant")
     options = parser.parse_args()
     print(f"rollout: at most {OVER_PLAIN} plain passes; rivals: at least {FASTER:g} rollouts, for a batch")
     print(f"{options.threads} threads, median of at most {REPEATS} alternating runs in {options.seconds:g} s")
