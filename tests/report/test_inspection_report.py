@@ -177,6 +177,7 @@ def test_the_command_says_what_does_not_apply(tiny_resnet, tmp_path):
         (["--overwrite"], 2, "error: --overwrite needs --out"),
     ],
 )
-def test_requests_that_make_no_sense(tiny_run, arguments, code, line):
-    answer = run("inspect", tiny_run / "best.pth", *arguments)
+def test_requests_that_make_no_sense(arguments, code, line):
+    """They are refused before the model is looked for."""
+    answer = run("inspect", "missing.pth", *arguments)
     assert (answer.exit_code, answer.stderr.splitlines()[0]) == (code, line)

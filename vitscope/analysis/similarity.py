@@ -24,8 +24,8 @@ def hsic(grams: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[n
     With K̃, L̃ the inner products of n images with their diagonals set to 0:
     HSIC₁ = [tr(K̃L̃) + 1ᵀK̃1·1ᵀL̃1/((n−1)(n−2)) − 2/(n−2)·1ᵀK̃L̃1] / (n(n−3)).
 
-    *Source*: Song et al. 2012, "Feature selection via dependence maximization", eq. 5; Nguyen, Raghu and
-    Kornblith 2021, arXiv 2010.15327, eq. 3.
+    *Source*: Song et al. 2012, "Feature selection via dependence maximization"; Nguyen, Raghu and Kornblith
+    2021, arXiv 2010.15327.
     *Differs*: each matrix is first less a constant of its own, which changes nothing but rounding.
 
     Args:
@@ -56,7 +56,7 @@ def cka(grams: Grams, others: Grams | None = None) -> Similarity:
     The standard error is that of the jackknife over minibatches.
 
     *Source*: Kornblith et al. 2019, arXiv 1905.00414; in minibatches Nguyen, Raghu and Kornblith 2021, arXiv
-    2010.15327, eq. 2.
+    2010.15327.
 
     Args:
         grams: What `vitscope.explain.grams.layer_grams` returns.

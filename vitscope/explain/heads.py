@@ -94,7 +94,7 @@ class HeadSums:
         }
 
     def _add(self, name: str, layer: int, values: Tensor) -> None:
-        given = values.double().cpu().numpy()
+        given = values.cpu().double().numpy()
         known = np.isfinite(given)
         held = np.where(known, given, 0)
         sums = np.stack([known.sum(axis=0), held.sum(axis=0), (held**2).sum(axis=0)])
@@ -128,7 +128,7 @@ def head_statistics(attention: Attention, *, size: tuple[int, int]) -> HeadStati
       of which nothing is left are left out too.
     - `pixel_distance`: the same with places in pixels, row and column each times the patch's own side.
 
-    *Source*: Dosovitskiy et al. 2021, arXiv 2010.11929, Fig. 7 right and appendix D.7, for the distance.
+    *Source*: Dosovitskiy et al. 2021, arXiv 2010.11929, Fig. 7 right, for the distance.
 
     Args:
         attention: What `capture` recorded, each head kept.
