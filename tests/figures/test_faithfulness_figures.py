@@ -1,0 +1,89 @@
+"""The figures of faithfulness: what the artists show, and the records that they are drawn from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from tests.oracles.faithful import made, noisy
+from vitscope.analysis.faithfulness import rank_methods
+from vitscope.analysis.perturbation_curves import mean_curves
+from vitscope.figures.faithfulness import (
+    draw_method_ranking,
+    draw_perturbation_curve,
+    draw_perturbation_curves,
+)
+from vitscope.figures.style import BLUE, GREY
+
+METHODS = ("good", "poor", "random", "random 8x8", "centre")
+
+
+@pytest.fixture(scope="module")
+def record():
+    random = np.random.default_rng(0)
+    curves = {name: random.random((5, 40, 4)) for name in ("deletion", "road_lerf", "insertion")}
+    scores = noisy([[0.1, 0.2], [0.4, 0.1], [0.4, 0.9], [0.4, 0.8], [0.5, 0.0]], images=40)
+    return made(scores, methods=METHODS, metrics=("deletion", "max_sensitivity"), curves=curves)
+
+
+def test_a_curve_a_method_with_the_baselines_dashed_in_grey(record):
+    curves = mean_curves(record, replicates=50)
+    ax = draw_perturbation_curve(curves["deletion"], "deletion").axes[0]
+    assert len(ax.lines) == 5
+    for line, (name, each) in zip(ax.lines, curves["deletion"].items(), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), each.means)
+        np.testing.assert_allclose(line.get_xdata(), 100 * each.fractions)
+        baseline = name not in ("good", "poor")
+        assert (to_hex(line.get_color()) == GREY.lower()) == baseline
+        assert (line.get_linestyle() != "-") == baseline
+    assert ax.get_title() == "Deletion (lower is better)"
+    assert ax.get_ylim() == (0, 1)
+
+
+def test_all_curves_stand_in_panels_under_one_legend(record):
+    figure = draw_perturbation_curves(mean_curves(record, replicates=50))
+    assert [ax.get_title().split(" (")[0] for ax in figure.axes] == [
+        "Deletion", "ROAD, least relevant first", "Insertion",
+    ]  # fmt: skip
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(METHODS)
+
+
+def test_many_methods_are_told_apart():
+    methods = (*(f"method {number}" for number in range(16)), "random", "centre")
+    curves = {"deletion": np.random.default_rng(0).random((18, 5, 3))}
+    record = made(np.random.default_rng(1).random((18, 1, 5)), methods=methods, curves=curves)
+    ax = draw_perturbation_curve(mean_curves(record, replicates=20)["deletion"], "deletion").axes[0]
+    looks = {
+        (to_hex(line.get_color()), str(line.get_linestyle()), str(line._dash_pattern)) for line in ax.lines
+    }
+    assert len(looks) == 18
+
+
+def test_the_ranking_has_a_panel_a_metric_with_values_and_intervals(record):
+    ranking = rank_methods(record, replicates=100)
+    figure = draw_method_ranking(ranking)
+    assert [ax.get_title() for ax in figure.axes] == ["Deletion", "Max-sensitivity"]
+    ax = figure.axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(METHODS)
+    markers = {int(line.get_ydata()[0]): line for line in ax.lines if line.get_marker() in ("o", "s")}
+    for row, place in enumerate(ranking.order):
+        assert markers[row].get_xdata()[0] == ranking.means[place, 0]
+    bars = [line for line in ax.lines if line.get_linestyle() == "-" and len(line.get_xdata()) == 2]
+    np.testing.assert_allclose(bars[0].get_xdata(), ranking.intervals[ranking.order[0], 0])
+
+
+def test_markers_are_filled_where_the_baselines_are_beaten(record):
+    ax = draw_method_ranking(rank_methods(record, replicates=100)).axes[0]
+    markers = [line for line in ax.lines if line.get_marker() in ("o", "s")]
+    faces = [to_hex(line.get_markerfacecolor()) for line in markers]
+    assert faces == [BLUE.lower(), "#ffffff", *[GREY.lower()] * 3]
+    assert [line.get_marker() for line in markers] == ["o", "o", "s", "s", "s"]
+
+
+def test_names_are_text():
+    name = r"$\frac{1}{2}$ [/red] " + "very long " * 20
+    record = made(noisy([[0.1], [0.4], [0.5]]), methods=(name, "random", "centre"))
+    figure = draw_method_ranking(rank_methods(record, replicates=20))
+    figure.draw_without_rendering()
+    assert "…" in figure.axes[0].get_yticklabels()[0].get_text()
