@@ -156,6 +156,7 @@ def test_several_methods_and_layers_in_json(run, tiny_run, tmp_path):
     assert len(Heatmap.load(tmp_path / "b" / "heatmaps.npz")) == 2  # layers
 
 
+@pytest.mark.slow
 def test_the_default_says_which_method_it_is(run, tiny_run, tmp_path):
     answer = run(
         "explain", "--index", "0", "--target", "true", "--checkpoint", tiny_run / "best.pth", "--out", "o"

@@ -75,6 +75,13 @@ def test_many_layers_and_heads_stay_in_the_figure():
     assert not any(box.overlaps(other) for number, box in enumerate(boxes) for other in boxes[:number])
 
 
+def test_deep_models_with_few_heads_stay_on_a_page():
+    figure = draw_layers(
+        [[head(layer, number) for number in range(3)] for layer in range(12)], PICTURE[:, :40]
+    )
+    assert figure.get_figheight() <= 8.8 + 1e-6
+
+
 def test_layers_that_cannot_be_drawn():
     for layers in ([], [[]], [[head(0, 0)], [head(1, 0), head(1, 1)]]):
         with pytest.raises(InputError, match="equally many heads"):

@@ -120,6 +120,7 @@ def test_the_folder_has_both_maps_of_each_image(model, images, predictions, tmp_
     assert (tmp_path / "out" / report.rows[0]["figure"]).exists()
 
 
+@pytest.mark.slow
 def test_images_are_found_in_a_larger_set(model, images, predictions, tmp_path):
     part = images.take(range(3, 20))
     mistakes = choose_mistakes(predict(model, part), limit=1)
@@ -151,6 +152,7 @@ def test_another_model_or_other_images(model, images, predictions, tmp_path):
     assert "digest differs" in refused(model, predictions, replace(images, labels=labels), tmp_path)
 
 
+@pytest.mark.slow
 def test_predictions_without_a_digest_must_agree_with_the_model(model, images, predictions, tmp_path):
     bare = replace(predictions, provenance=Provenance())
     mistakes = choose_mistakes(bare, limit=2)

@@ -27,6 +27,7 @@ __all__ = ["draw_layers"]
 _EDGE, _SPACE = 0.06, 0.03  # inches: at the sides, between panels
 _LABEL = 0.5  # inches for a layer's number
 _TOP, _HEADS, _FOOT = 0.72, 0.18, 0.45
+_PAGE = 8.8  # inches of a figure that stays on a page
 _WIDEST, _THUMB = 0.9, 0.6  # inches of a panel, and of the picture
 _SIZE = 6.5  # points
 
@@ -67,23 +68,26 @@ def draw_layers(
         raise InputError(f"expected an image in 0 … {len(layers[0][0]) - 1}, got {image}")
     picture = pixels(picture)
     left, top, right, bottom = whole_pixels(picture, box)
-    side = min((COLUMN_WIDTH - 2 * _EDGE - _LABEL) / across - _SPACE, _WIDEST)
-    down = side * float(np.clip((bottom - top) / (right - left), 0.25, 2.5))
+    shape = float(np.clip((bottom - top) / (right - left), 0.25, 2.5))
+    room = (COLUMN_WIDTH - 2 * _EDGE - _LABEL) / across, (_PAGE - _TOP - _HEADS - _FOOT) / len(layers) / shape
+    side = min(min(room) - _SPACE, _WIDEST)
+    down = side * shape
+    start = _EDGE + (COLUMN_WIDTH - 2 * _EDGE - _LABEL - across * (side + _SPACE)) / 2
     sheet = Sheet(_TOP + _HEADS + len(layers) * (down + _SPACE) + _FOOT)
     sheet.picture(picture, (_EDGE, 0.06, _THUMB, _THUMB), colour=LIGHT)
     _title(sheet, layers[0][0], prediction)
     maps = [head.values[image] for heads in layers for head in heads]
     scale = Scale.of(*maps, beyond=0.01)
     for column, head in enumerate(layers[0]):
-        x = _EDGE + _LABEL + column * (side + _SPACE) + side / 2
+        x = start + _LABEL + column * (side + _SPACE) + side / 2
         word = "head " if side > 0.5 or column == 0 else ""
         sheet.text(x, _TOP + 0.1, f"{word}{head.options.get('head')}", size=_SIZE, ha="center")
     for row, heads in enumerate(layers):
         y = _TOP + _HEADS + row * (down + _SPACE) + down / 2
-        sheet.text(_EDGE, y, f"layer {heads[0].options.get('layer')}", size=_SIZE)
+        sheet.text(start, y, f"layer {heads[0].options.get('layer')}", size=_SIZE)
     panels = [[_panel(head.values[image], scale, down / side) for head in heads] for heads in layers]
     extent = (across * (side + _SPACE) - _SPACE, len(layers) * (down + _SPACE) - _SPACE)
-    place_pixels(sheet.ax, _joined(panels, _SPACE / side), (_EDGE + _LABEL, _TOP + _HEADS, *extent))
+    place_pixels(sheet.ax, _joined(panels, _SPACE / side), (start + _LABEL, _TOP + _HEADS, *extent))
     _foot(sheet, scale, max(float(each.max()) for each in maps), _TOP + _HEADS + extent[1])
     return sheet.figure
 

@@ -26,7 +26,7 @@ __all__ = ["MapRow", "draw_map_grid", "pages"]
 
 _EDGE, _SPACE = 0.06, 0.05  # inches: at both sides, between pictures
 _LINE = 0.105  # inches of a line below a picture
-_HEAD, _TITLE, _LEGEND, _BETWEEN = 0.2, 0.26, 0.46, 0.07
+_HEAD, _TITLE, _LEGEND, _BETWEEN = 0.2, 0.26, 0.54, 0.07
 _WIDEST = 1.3  # inches of a picture, where there are few columns
 _PAGE = 8.8  # inches of a figure that stays on a page
 _SIZE, _SMALL = 7.0, 5.8  # points
@@ -198,14 +198,15 @@ def _draw_legend(sheet: Sheet, rows: Sequence[MapRow], words: tuple[str, str, st
     `words` are the note, and what the ends of signed maps mean.
     """
     note, below, above = words
+    notes = [note]
     if any(scale.beyond for row in rows for scale in row.scales):
-        note += "; where it says more, one value in a hundred lies beyond"
+        notes.append("maps of pixels: one value in a hundred lies beyond the scale")
     kinds = sorted({scale.signed for row in rows for scale in row.scales})
     width = COLUMN_WIDTH / len(kinds)
     for number, signed in enumerate(kinds):
         ends = (below, above) if signed else ("smallest", "largest")
         left = number * width + width / 2 - 0.6
         draw_ramp(sheet, Scale(-1, 1, signed=signed), (left, top + 0.03, 1.2, 0.1), ends)
-    sheet.text(
-        COLUMN_WIDTH / 2, top + 0.28, note, width=COLUMN_WIDTH - 2 * _EDGE, size=6.5, color=GREY, ha="center"
-    )
+    for number, line in enumerate(notes):
+        at = (COLUMN_WIDTH / 2, top + 0.26 + 0.13 * number)
+        sheet.text(*at, line, width=COLUMN_WIDTH - 2 * _EDGE, size=6.5, color=GREY, ha="center")
