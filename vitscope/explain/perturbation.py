@@ -173,9 +173,9 @@ def perturbed(
     found = np.empty((methods * images, len(counts)))
     # The ends are the same for all methods.
     inner = np.flatnonzero((counts > 0) & (counts < pixels))
-    for step in np.flatnonzero((counts == 0) | (counts == pixels)):
-        whole = probabilities(model, end if counts[step] else start, targets)
-        found[:, step] = np.tile(whole, methods)
+    for outer in np.flatnonzero((counts == 0) | (counts == pixels)):
+        whole = probabilities(model, end if counts[outer] else start, targets)
+        found[:, outer] = np.tile(whole, methods)
     # All steps of all maps, one after another: a few images fill a pass as well as many do.
     rows, steps = (each.ravel() for each in np.meshgrid(np.arange(methods * images), inner, indexing="ij"))
     for part in passes(start, len(rows)):
