@@ -28,7 +28,7 @@ def points_at(maps: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.i
     grid = np.array(maps.shape[1:])
     best = maps.reshape(len(maps), -1).argmax(axis=1)
     cells = np.stack(np.unravel_index(best, maps.shape[1:]), axis=1)
-    return (2 * cells + 1) * np.array(size) // (2 * grid)
+    return np.asarray((2 * cells + 1) * np.array(size) // (2 * grid))
 
 
 def pointing_hits(
