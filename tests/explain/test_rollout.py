@@ -198,3 +198,16 @@ def test_half_precision_weights_are_multiplied_in_single():
     np.testing.assert_allclose(
         rollout(halves, fuse="max").values, rollout(singles, fuse="max").values, rtol=1e-6
     )
+
+
+def test_autocast_changes_nothing():
+    attention = Attention(
+        weights=[torch.rand(2, 1, 5, 5).softmax(dim=-1) for _ in range(3)],
+        grid=(2, 2),
+        prefix=1,
+        layers=("a", "b", "c"),
+        heads="mean",
+    )
+    plain = rollout(attention).values
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        np.testing.assert_array_equal(rollout(attention).values, plain)

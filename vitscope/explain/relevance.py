@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
-from vitscope.explain.rollout import over_patches, reading_row, through
+from vitscope.explain.rollout import added, over_patches, reading_row, through
 from vitscope.records.heatmap import Heatmap
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ def relevance(source: AttentionGradients) -> Heatmap:
     row = reading_row(attention)
     for weight, gradient in _backwards(source):
         fused = (gradient * weight).relu().mean(dim=1)
-        row = row + torch.bmm(row, fused.to(row))
+        row = added(row, fused.to(row))
     return _heatmap(source, row, method="relevance")
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from vitscope.records.attention import Attention, Fusion
 
-__all__ = ["over_patches", "reading_row", "rollout", "rollout_by_depth", "through"]
+__all__ = ["added", "over_patches", "reading_row", "rollout", "rollout_by_depth", "through"]
 
 
 def rollout(
@@ -128,7 +128,13 @@ def through(row: Tensor, fused: Tensor) -> Tensor:
     fused = fused.to(row.device)
     # row · Â = (row/s) · A + row/s, with s the row sums of A + I.
     shared = row / (fused.sum(dim=-1).unsqueeze(1) + 1)
-    return torch.baddbmm(shared, shared, fused)
+    return added(shared, fused)
+
+
+def added(row: Tensor, matrix: Tensor) -> Tensor:
+    """Return `row` + `row` · `matrix`, in their own precision under autocast as well."""
+    with torch.autocast(row.device.type, enabled=False):
+        return torch.baddbmm(row, row, matrix)
 
 
 def over_patches(row: Tensor, attention: Attention) -> NDArray[np.float32]:
