@@ -110,6 +110,15 @@ def test_evidence_for_and_against_cover_the_picture_alike():
         np.testing.assert_allclose(found[0, column], expected, atol=2)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 700), st.integers(1, 700), st.integers(1, 300))
+def test_the_box_of_a_reduced_picture_lies_within_it(height, width, limit):
+    picture = np.zeros((height, width, 3), np.uint8)
+    small, box = reduced(picture, (width // 3, height // 4, width, height), limit)
+    assert max(small.shape[:2]) == min(limit, max(height, width))
+    overlay(small, np.zeros((2, 2), np.float32), box=box)  # which refuses a box that is not within
+
+
 def test_large_pictures_are_reduced_with_their_box():
     picture = np.zeros((400, 1000, 3), np.uint8)
     picture[100:200, 500:700] = 255

@@ -216,9 +216,11 @@ def reduced(picture: NDArray[np.uint8], box: Box, limit: int) -> tuple[NDArray[n
         return picture, box
     size = (max(1, round(width * share)), max(1, round(height * share)))
     small = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
-    across, along = size[0] / width, size[1] / height
-    left, top, right, bottom = box
-    return small, (left * across, top * along, right * across, bottom * along)
+    left, right = (
+        min(edge * size[0] / width, size[0]) for edge in (box[0], box[2])
+    )  # rounding may exceed it
+    top, bottom = (min(edge * size[1] / height, size[1]) for edge in (box[1], box[3]))
+    return small, (left, top, right, bottom)
 
 
 def enlarged(values: NDArray[np.floating], *, width: int, height: int) -> NDArray[np.float32]:
