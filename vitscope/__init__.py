@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vitscope.analysis.accuracy import class_accuracy
     from vitscope.analysis.affine import fit_dirichlet, fit_vector_scaling
+    from vitscope.analysis.answers import Answers, answers
     from vitscope.analysis.calibrated import Calibrated, calibrate
     from vitscope.analysis.calibration import reliability
     from vitscope.analysis.comparison import Comparison, compare
@@ -24,14 +25,18 @@ if TYPE_CHECKING:
     from vitscope.analysis.corruption import corruption
     from vitscope.analysis.coverage import ConformalResult, evaluate_conformal
     from vitscope.analysis.evaluation import Evaluation, evaluate
+    from vitscope.analysis.faithfulness import rank_methods
     from vitscope.analysis.labels import label_issues
+    from vitscope.analysis.lens import lens_by_layer
     from vitscope.analysis.miscalibration import CalibrationErrors, calibration_errors
     from vitscope.analysis.openset import open_set
     from vitscope.analysis.outcomes import Outcomes, outcomes
     from vitscope.analysis.selective import risk_coverage
+    from vitscope.analysis.similarity import cka, linear_cka
     from vitscope.analysis.superclasses import Superclasses, superclass_accuracy
     from vitscope.analysis.taxonomy import load_superclasses
     from vitscope.analysis.temperature import fit_temperature
+    from vitscope.capture.blocks import find_blocks, find_layers
     from vitscope.capture.tape import capture
     from vitscope.data.corruptions.corruptedset import corrupted
     from vitscope.data.corruptions.generator import corrupt
@@ -40,21 +45,42 @@ if TYPE_CHECKING:
     from vitscope.data.preprocessing import Preprocessing
     from vitscope.data.sources import DataSpec, load_split
     from vitscope.errors import VitscopeError
+    from vitscope.explain.class_rollout import class_rollout
+    from vitscope.explain.faithfulness import faithfulness
+    from vitscope.explain.filters import first_filters
+    from vitscope.explain.flow import attention_flow
+    from vitscope.explain.gradcam import grad_cam
     from vitscope.explain.gradients import AttentionGradients, attention_gradients
+    from vitscope.explain.grams import layer_grams
+    from vitscope.explain.heads import head_statistics
+    from vitscope.explain.integrated import gradient_x_input, integrated_gradients
+    from vitscope.explain.legrad import legrad
+    from vitscope.explain.lens import logit_lens
+    from vitscope.explain.methods import Method, explain
+    from vitscope.explain.occlusion import occlusion
+    from vitscope.explain.positions import position_similarity
     from vitscope.explain.raw import raw_attention
     from vitscope.explain.relevance import gradient_rollout, relevance
-    from vitscope.explain.rollout import rollout
+    from vitscope.explain.rollout import rollout, rollout_by_depth
+    from vitscope.explain.sampled import gradient_shap, smoothgrad
     from vitscope.inference.classifier import Classifier, load
     from vitscope.inference.cost import Cost, model_cost
     from vitscope.inference.prediction import predict
     from vitscope.records.arrays import read_arrays
     from vitscope.records.attention import Attention
+    from vitscope.records.faithfulness import Faithfulness
+    from vitscope.records.filters import Filters
+    from vitscope.records.heads import HeadStatistics
     from vitscope.records.heatmap import Heatmap
+    from vitscope.records.lens import Lens
+    from vitscope.records.positions import PositionSimilarity
     from vitscope.records.predictions import Predictions
+    from vitscope.records.similarity import Similarity
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Answers",
     "Attention",
     "AttentionGradients",
     "Calibrated",
@@ -66,18 +92,29 @@ __all__ = [
     "Cost",
     "DataSpec",
     "Evaluation",
+    "Faithfulness",
+    "Filters",
+    "HeadStatistics",
     "Heatmap",
     "ImageSet",
+    "Lens",
+    "Method",
     "Outcomes",
+    "PositionSimilarity",
     "Predictions",
     "Preprocessing",
+    "Similarity",
     "Superclasses",
     "VitscopeError",
+    "answers",
+    "attention_flow",
     "attention_gradients",
     "calibrate",
     "calibration_errors",
     "capture",
+    "cka",
     "class_accuracy",
+    "class_rollout",
     "compare",
     "confusion",
     "corrupt",
@@ -85,31 +122,52 @@ __all__ = [
     "corruption",
     "evaluate",
     "evaluate_conformal",
+    "explain",
+    "faithfulness",
+    "find_blocks",
+    "find_layers",
+    "first_filters",
     "fit_conformal",
     "fit_dirichlet",
     "fit_temperature",
     "fit_vector_scaling",
     "foreign_images",
+    "grad_cam",
     "gradient_rollout",
+    "gradient_shap",
+    "gradient_x_input",
+    "head_statistics",
+    "integrated_gradients",
     "label_issues",
+    "layer_grams",
+    "legrad",
+    "lens_by_layer",
+    "linear_cka",
     "load",
     "load_split",
     "load_superclasses",
+    "logit_lens",
     "model_cost",
+    "occlusion",
     "open_set",
     "outcomes",
+    "position_similarity",
     "predict",
     "prediction_sets",
+    "rank_methods",
     "raw_attention",
     "read_arrays",
     "relevance",
     "reliability",
     "risk_coverage",
     "rollout",
+    "rollout_by_depth",
+    "smoothgrad",
     "superclass_accuracy",
 ]
 
 _PLACES = {
+    "Answers": "vitscope.analysis.answers",
     "Attention": "vitscope.records.attention",
     "AttentionGradients": "vitscope.explain.gradients",
     "Calibrated": "vitscope.analysis.calibrated",
@@ -121,18 +179,29 @@ _PLACES = {
     "Cost": "vitscope.inference.cost",
     "DataSpec": "vitscope.data.sources",
     "Evaluation": "vitscope.analysis.evaluation",
+    "Faithfulness": "vitscope.records.faithfulness",
+    "Filters": "vitscope.records.filters",
+    "HeadStatistics": "vitscope.records.heads",
     "Heatmap": "vitscope.records.heatmap",
     "ImageSet": "vitscope.data.imageset",
+    "Lens": "vitscope.records.lens",
+    "Method": "vitscope.explain.methods",
     "Outcomes": "vitscope.analysis.outcomes",
+    "PositionSimilarity": "vitscope.records.positions",
     "Predictions": "vitscope.records.predictions",
     "Preprocessing": "vitscope.data.preprocessing",
+    "Similarity": "vitscope.records.similarity",
     "Superclasses": "vitscope.analysis.superclasses",
     "VitscopeError": "vitscope.errors",
+    "answers": "vitscope.analysis.answers",
+    "attention_flow": "vitscope.explain.flow",
     "attention_gradients": "vitscope.explain.gradients",
     "calibrate": "vitscope.analysis.calibrated",
     "calibration_errors": "vitscope.analysis.miscalibration",
     "capture": "vitscope.capture.tape",
+    "cka": "vitscope.analysis.similarity",
     "class_accuracy": "vitscope.analysis.accuracy",
+    "class_rollout": "vitscope.explain.class_rollout",
     "compare": "vitscope.analysis.comparison",
     "confusion": "vitscope.analysis.confusion",
     "corrupt": "vitscope.data.corruptions.generator",
@@ -140,27 +209,47 @@ _PLACES = {
     "corruption": "vitscope.analysis.corruption",
     "evaluate": "vitscope.analysis.evaluation",
     "evaluate_conformal": "vitscope.analysis.coverage",
+    "explain": "vitscope.explain.methods",
+    "faithfulness": "vitscope.explain.faithfulness",
+    "find_blocks": "vitscope.capture.blocks",
+    "find_layers": "vitscope.capture.blocks",
+    "first_filters": "vitscope.explain.filters",
     "fit_conformal": "vitscope.analysis.conformal",
     "fit_dirichlet": "vitscope.analysis.affine",
     "fit_temperature": "vitscope.analysis.temperature",
     "fit_vector_scaling": "vitscope.analysis.affine",
     "foreign_images": "vitscope.data.foreign",
+    "grad_cam": "vitscope.explain.gradcam",
     "gradient_rollout": "vitscope.explain.relevance",
+    "gradient_shap": "vitscope.explain.sampled",
+    "gradient_x_input": "vitscope.explain.integrated",
+    "head_statistics": "vitscope.explain.heads",
+    "integrated_gradients": "vitscope.explain.integrated",
     "label_issues": "vitscope.analysis.labels",
+    "layer_grams": "vitscope.explain.grams",
+    "legrad": "vitscope.explain.legrad",
+    "lens_by_layer": "vitscope.analysis.lens",
+    "linear_cka": "vitscope.analysis.similarity",
     "load": "vitscope.inference.classifier",
     "load_split": "vitscope.data.sources",
     "load_superclasses": "vitscope.analysis.taxonomy",
+    "logit_lens": "vitscope.explain.lens",
     "model_cost": "vitscope.inference.cost",
+    "occlusion": "vitscope.explain.occlusion",
     "open_set": "vitscope.analysis.openset",
     "outcomes": "vitscope.analysis.outcomes",
+    "position_similarity": "vitscope.explain.positions",
     "predict": "vitscope.inference.prediction",
     "prediction_sets": "vitscope.analysis.conformal",
+    "rank_methods": "vitscope.analysis.faithfulness",
     "raw_attention": "vitscope.explain.raw",
     "read_arrays": "vitscope.records.arrays",
     "relevance": "vitscope.explain.relevance",
     "reliability": "vitscope.analysis.calibration",
     "risk_coverage": "vitscope.analysis.selective",
     "rollout": "vitscope.explain.rollout",
+    "rollout_by_depth": "vitscope.explain.rollout",
+    "smoothgrad": "vitscope.explain.sampled",
     "superclass_accuracy": "vitscope.analysis.superclasses",
 }
 
@@ -169,8 +258,8 @@ def __getattr__(name: str) -> object:
     if name not in _PLACES:
         raise AttributeError(f"module 'vitscope' has no attribute {name!r}")
     value = getattr(import_module(_PLACES[name]), name)
-    globals()[name] = value
-    return value
+    # `capture` and `explain` are packages that can be called: importing has set them already, and they stay.
+    return globals().setdefault(name, value)
 
 
 def __dir__() -> list[str]:
