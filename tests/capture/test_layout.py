@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
+import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -97,6 +98,109 @@ def test_a_pool_that_is_neither():
     with torch.no_grad(), capture(model, pool="mean") as tape:
         model(torch.randn(1, 3, 32, 32))
     assert tape.attention().pool == "mean"
+
+
+class Transformers(nn.Module):
+    """A model of transformers, made from a configuration, that returns logits alone."""
+
+    def __init__(self, kind, **options):
+        super().__init__()
+        torch.manual_seed(0)
+        shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+        config = {**shape, "image_size": 32, "patch_size": 8, **options}
+        if kind == "CLIP":
+            made = transformers.CLIPConfig(vision_config=config, num_labels=3)
+        else:
+            made = getattr(transformers, f"{kind}Config")(**config, num_labels=3)
+        self.network = getattr(transformers, f"{kind}ForImageClassification")(made)
+        self.eval()
+
+    def forward(self, images):
+        return self.network(images).logits
+
+
+# Grid, prefix, pool of 32x32 pixels: from each model's paper and its classifier's code.
+@pytest.mark.parametrize(
+    ("kind", "options", "layout"),
+    [
+        ("ViT", {}, ((4, 4), 1, "cls")),
+        ("DeiT", {}, ((4, 4), 2, "cls")),
+        ("Beit", {}, ((4, 4), 1, "mean")),
+        ("Beit", {"use_mean_pooling": False}, ((4, 4), 1, "cls")),
+        ("IJepa", {}, ((4, 4), 0, "mean")),
+        ("CLIP", {}, ((4, 4), 1, "mean")),
+    ],
+)
+def test_models_of_transformers(kind, options, layout):
+    with torch.no_grad(), capture(model := Transformers(kind, **options)) as tape:
+        model(torch.randn(1, 3, 32, 32))
+    attention = tape.attention()
+    assert (attention.grid, attention.prefix, attention.pool) == layout
+    assert len(attention.layers) == 2
+
+
+@pytest.mark.parametrize(("kind", "prefix"), [("Dinov2", 1), ("Dinov2WithRegisters", 5)])
+def test_a_head_that_reads_class_token_and_mean_is_asked_for(kind, prefix):
+    """DINOv2's classifier reads both, side by side: neither row of the rollout is its map."""
+    model, images = Transformers(kind), torch.randn(1, 3, 16, 48)
+    with torch.no_grad(), capture(model) as tape:
+        model(images)
+    with pytest.raises(CaptureError, match="neither a class token alone nor the mean") as caught:
+        tape.attention()
+    assert 'pool="cls"' in caught.value.hint
+    with torch.no_grad(), capture(model, pool="cls") as tape:
+        model(images)
+    attention = tape.attention()
+    assert (attention.grid, attention.prefix, attention.pool) == ((2, 6), prefix, "cls")
+
+
+@pytest.mark.parametrize(
+    ("read", "pool"),
+    [
+        (lambda tokens: tokens[:, 0], "cls"),
+        (lambda tokens: tokens[:, 1:].mean(dim=1), "mean"),
+        (lambda tokens: torch.mean(tokens[:, 1:], 1), "mean"),
+        (lambda tokens: tokens.mean(dim=1), None),
+        (lambda tokens: tokens[:, 0] + tokens[:, 1:].mean(dim=1), None),
+        (lambda tokens: tokens[:, -1], None),
+    ],
+)
+def test_what_the_head_reads_is_seen(read, pool):
+    class Reading(SmallNet):
+        def forward(self, images):
+            tokens = self.cut(images).flatten(2).transpose(1, 2)
+            tokens = torch.cat([self.start.expand(len(tokens), -1, -1), tokens], dim=1)
+            tokens = tokens + self.mixer(tokens)
+            self.aside = tokens[:, 0], tokens.mean(dim=1)  # read, and not used
+            return self.head(read(tokens).relu())
+
+    model = Reading(Mixer(fused), cls=True)
+    with torch.no_grad(), capture(model) as tape:
+        model(torch.randn(1, 3, 16, 16))
+    if pool is None:
+        with pytest.raises(CaptureError, match="the head reads neither"):
+            tape.attention()
+    else:
+        assert tape.attention().pool == pool
+
+
+def test_tokens_before_the_patches_are_counted_by_name():
+    class Registers(SmallNet):
+        def __init__(self):
+            super().__init__(Mixer(fused))
+            self.cls_token = nn.Parameter(torch.randn(1, 1, 8))
+            self.register_tokens = nn.Parameter(torch.randn(1, 3, 8))
+
+        def forward(self, images):
+            tokens = self.cut(images).flatten(2).transpose(1, 2)
+            before = [each.expand(len(tokens), -1, -1) for each in (self.cls_token, self.register_tokens)]
+            return self.head(self.mixer(torch.cat([*before, tokens], dim=1))[:, 0])
+
+    model = Registers()
+    with torch.no_grad(), capture(model) as tape:
+        model(torch.randn(1, 3, 18, 30))
+    # The patches are cut by a convolution that leaves two pixels of each side over.
+    assert (tape.attention().grid, tape.attention().prefix) == ((4, 7), 4)
 
 
 def test_one_call_may_be_told_everything():

@@ -102,7 +102,7 @@ class Interceptor(TorchFunctionMode):
         ):
             self._lineage.follow(func, args, kwargs, result)
             if func in _CONVOLUTIONS:
-                self._convolution(args, result)
+                self._convolution(args[1] if len(args) > 1 else kwargs["weight"], result)
             elif func in READS:
                 self._read(func, args, kwargs, result)
         return result
@@ -248,7 +248,7 @@ class Interceptor(TorchFunctionMode):
         if read and isinstance(result, torch.Tensor):
             self._lineage.put(result, Mark(self._lineage.of(result).layers | read))
 
-    def _convolution(self, args: tuple[Any, ...], result: object) -> None:
+    def _convolution(self, kernel: Tensor, result: object) -> None:
         mark = self._lineage.of(result)
-        if mark.layers and not mark.roots and max(args[1].shape[2:]) > 1:
+        if mark.layers and not mark.roots and max(kernel.shape[2:]) > 1:
             self._listener.mixed()

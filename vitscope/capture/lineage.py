@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import torch
 
@@ -78,7 +79,8 @@ class Lineage:
     """
 
     def __init__(self) -> None:
-        self._marks: dict[int, Mark] = {}
+        # Found by address, and held to be the same tensor: another may live there later, unseen.
+        self._marks: dict[int, tuple[ref[Tensor], Mark]] = {}
         self.roots: list[Root] = []
 
     def __bool__(self) -> bool:
@@ -91,7 +93,8 @@ class Lineage:
 
     def of(self, tensor: object) -> Mark:
         """Return a tensor's mark."""
-        return self._marks.get(id(tensor), _NOTHING)
+        found = self._marks.get(id(tensor))
+        return found[1] if found is not None and found[0]() is tensor else _NOTHING
 
     def layers(self, values: Iterable[object]) -> int:
         """Return the recorded attentions before any of these tensors, a bit each."""
@@ -101,16 +104,16 @@ class Lineage:
         return before
 
     def put(self, tensor: Tensor, mark: Mark) -> None:
-        """Mark a tensor that was just made; its address may have been another's."""
+        """Mark a tensor that was just made."""
         if mark.layers or mark.roots:
-            self._marks[id(tensor)] = mark
+            self._marks[id(tensor)] = (ref(tensor), mark)
         else:
             self._marks.pop(id(tensor), None)
 
     def plant(self, tensor: Tensor, root: Root, *, layers: int) -> None:
         """Mark a tensor as a root."""
         self.roots.append(root)
-        self._marks[id(tensor)] = Mark(layers, (root,), same=True)
+        self._marks[id(tensor)] = (ref(tensor), Mark(layers, (root,), same=True))
 
     def follow(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: object
@@ -123,12 +126,12 @@ class Lineage:
                 self._marks.pop(id(each), None)
             return
         if effect.keeps_first:
-            marks = [self.of(args[0])]
+            marks = [self.of(args[0] if args else None)]
         # Nearly every call is one over tokens that hold no weights; it has to be quick.
         if isinstance(result, torch.Tensor):
             mark = _plain(marks)
             if mark is not None:
-                self._marks[id(result)] = mark
+                self._marks[id(result)] = (ref(result), mark)
                 return
         if effect.drops and any(mark.roots for mark in marks):
             refuse_dropout(dropout_rate(args, kwargs))
@@ -136,7 +139,7 @@ class Lineage:
         mark = _joined(marks, keeps=effect.keeps, alone=alone)
         made = list(tensors_in(result))
         if effect.writes or "out" in kwargs:
-            made = [kwargs.get("out", args[0])]
+            made = [kwargs["out"] if "out" in kwargs else args[0]]
             self._touch(made[0])
             mark = Mark(mark.layers, mark.roots)
         for each in made:
@@ -148,9 +151,9 @@ class Lineage:
         found = []
         for each in values:
             if type(each) in _LISTS:
-                found += [mark for inner in tensors_in(each) if (mark := get(id(inner))) is not None]
-            elif (mark := get(id(each))) is not None and isinstance(each, torch.Tensor):
-                found.append(mark)
+                found += self._given(tuple(tensors_in(each)))
+            elif (held := get(id(each))) is not None and held[0]() is each:
+                found.append(held[1])
         return found
 
     def _touch(self, tensor: object) -> None:

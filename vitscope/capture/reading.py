@@ -32,7 +32,7 @@ class Read(IntFlag):
 
 def read_by(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, tokens: int) -> Read:
     """Return what a call reads of `[image, token, channel]`; nothing where it is none of `READS`' ways."""
-    given = args[0]
+    given = args[0] if args else kwargs.get("input")
     if not isinstance(given, torch.Tensor) or given.ndim != 3:
         return Read(0)
     count = given.shape[1]
