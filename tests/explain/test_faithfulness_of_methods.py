@@ -140,6 +140,13 @@ def test_methods_that_apply(model, images):
     assert "no attention" in refused["rollout"]
 
 
+def test_a_model_in_training_is_refused_before_it_runs(images):
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(768), torch.nn.Linear(768, 3))
+    with pytest.raises(UsageError, match="training mode"):
+        faithfulness(model, images, methods=["gradient-x-input"])
+    assert model[1].num_batches_tracked == 0
+
+
 def test_bad_input(model, images):
     with pytest.raises(UsageError, match="unknown metric 'delition'"):
         faithfulness(model, images, methods=METHODS, metrics=["delition"])

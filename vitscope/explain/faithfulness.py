@@ -98,11 +98,13 @@ def faithfulness(
             and every checked image's once more for each of maximum sensitivity and randomisation.
 
     Raises:
-        UsageError: A method, an option or a metric is unknown, or none is left.
+        UsageError: A method, an option or a metric is unknown, none is left, or the model is in training mode.
         InputError: The images or the targets are not what they must be.
         CaptureError: A method that was asked for does not apply to the model.
         NotFiniteError: The model's output is not finite.
     """
+    if any(each.training for each in model.modules()):
+        raise UsageError("the model is in training mode", hint="call model.eval() first")
     chosen = _check_metrics(metrics)
     given = dict(options or {})
     names = _check_methods(model, images, methods, given)
@@ -159,7 +161,7 @@ def _answers(model: nn.Module, images: Tensor, targets: Tensor | None) -> tuple[
         classes = choose_targets(targets, logits)
         confidence = logits.float().softmax(dim=1).gather(1, classes[:, None])[:, 0]
     # A copy made outside inference mode can be part of a graph.
-    return confidence.double().cpu().numpy(), classes.clone()
+    return confidence.cpu().double().numpy(), classes.clone()
 
 
 @dataclass(eq=False)

@@ -126,7 +126,7 @@ def _order_of_use(model: nn.Module, image: Tensor) -> dict[str, int]:
 
 def _redraw(parameter: nn.Parameter, generator: torch.Generator) -> None:
     with torch.no_grad():
-        values = parameter.detach().double()
+        values = parameter.detach().cpu().double()
         spread = float(values.std()) if values.numel() > 1 else 0.0
         drawn = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
         drawn = float(values.mean()) + (spread or _WIDTH) * drawn
