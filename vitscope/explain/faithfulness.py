@@ -98,7 +98,7 @@ def faithfulness(
             and every checked image's once more for each of maximum sensitivity and randomisation.
 
     Raises:
-        UsageError: A method, an option or a metric is unknown, none is left, or the model is in training mode.
+        UsageError: A method, an option or a metric is unknown, none is left, or the model is in training.
         InputError: The images or the targets are not what they must be.
         CaptureError: A method that was asked for does not apply to the model.
         NotFiniteError: The model's output is not finite.
