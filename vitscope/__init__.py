@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vitscope.analysis.labels import label_issues
     from vitscope.analysis.lens import lens_by_layer
     from vitscope.analysis.miscalibration import CalibrationErrors, calibration_errors
+    from vitscope.analysis.mistakes import choose_mistakes
     from vitscope.analysis.openset import open_set
     from vitscope.analysis.outcomes import Outcomes, outcomes
     from vitscope.analysis.selective import risk_coverage
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from vitscope.data.corruptions.generator import corrupt
     from vitscope.data.foreign import foreign_images
     from vitscope.data.imageset import ImageSet
+    from vitscope.data.planted import PlantedImages, planted_images
     from vitscope.data.preprocessing import Preprocessing
     from vitscope.data.sources import DataSpec, load_split
     from vitscope.errors import VitscopeError
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from vitscope.explain.lens import logit_lens
     from vitscope.explain.methods import Method, explain
     from vitscope.explain.occlusion import occlusion
+    from vitscope.explain.pointing import pointing_hits
     from vitscope.explain.positions import position_similarity
     from vitscope.explain.raw import raw_attention
     from vitscope.explain.relevance import gradient_rollout, relevance
@@ -76,6 +79,9 @@ if TYPE_CHECKING:
     from vitscope.records.positions import PositionSimilarity
     from vitscope.records.predictions import Predictions
     from vitscope.records.similarity import Similarity
+    from vitscope.report.explanation import report_explanation
+    from vitscope.report.mistakes import report_mistakes
+    from vitscope.report.subjects import Subject
 
 __version__ = "0.1.0"
 
@@ -100,10 +106,12 @@ __all__ = [
     "Lens",
     "Method",
     "Outcomes",
+    "PlantedImages",
     "PositionSimilarity",
     "Predictions",
     "Preprocessing",
     "Similarity",
+    "Subject",
     "Superclasses",
     "VitscopeError",
     "answers",
@@ -112,6 +120,7 @@ __all__ = [
     "calibrate",
     "calibration_errors",
     "capture",
+    "choose_mistakes",
     "cka",
     "class_accuracy",
     "class_rollout",
@@ -151,6 +160,8 @@ __all__ = [
     "occlusion",
     "open_set",
     "outcomes",
+    "planted_images",
+    "pointing_hits",
     "position_similarity",
     "predict",
     "prediction_sets",
@@ -159,6 +170,8 @@ __all__ = [
     "read_arrays",
     "relevance",
     "reliability",
+    "report_explanation",
+    "report_mistakes",
     "risk_coverage",
     "rollout",
     "rollout_by_depth",
@@ -187,10 +200,12 @@ _PLACES = {
     "Lens": "vitscope.records.lens",
     "Method": "vitscope.explain.methods",
     "Outcomes": "vitscope.analysis.outcomes",
+    "PlantedImages": "vitscope.data.planted",
     "PositionSimilarity": "vitscope.records.positions",
     "Predictions": "vitscope.records.predictions",
     "Preprocessing": "vitscope.data.preprocessing",
     "Similarity": "vitscope.records.similarity",
+    "Subject": "vitscope.report.subjects",
     "Superclasses": "vitscope.analysis.superclasses",
     "VitscopeError": "vitscope.errors",
     "answers": "vitscope.analysis.answers",
@@ -199,6 +214,7 @@ _PLACES = {
     "calibrate": "vitscope.analysis.calibrated",
     "calibration_errors": "vitscope.analysis.miscalibration",
     "capture": "vitscope.capture.tape",
+    "choose_mistakes": "vitscope.analysis.mistakes",
     "cka": "vitscope.analysis.similarity",
     "class_accuracy": "vitscope.analysis.accuracy",
     "class_rollout": "vitscope.explain.class_rollout",
@@ -238,6 +254,8 @@ _PLACES = {
     "occlusion": "vitscope.explain.occlusion",
     "open_set": "vitscope.analysis.openset",
     "outcomes": "vitscope.analysis.outcomes",
+    "planted_images": "vitscope.data.planted",
+    "pointing_hits": "vitscope.explain.pointing",
     "position_similarity": "vitscope.explain.positions",
     "predict": "vitscope.inference.prediction",
     "prediction_sets": "vitscope.analysis.conformal",
@@ -246,6 +264,8 @@ _PLACES = {
     "read_arrays": "vitscope.records.arrays",
     "relevance": "vitscope.explain.relevance",
     "reliability": "vitscope.analysis.calibration",
+    "report_explanation": "vitscope.report.explanation",
+    "report_mistakes": "vitscope.report.mistakes",
     "risk_coverage": "vitscope.analysis.selective",
     "rollout": "vitscope.explain.rollout",
     "rollout_by_depth": "vitscope.explain.rollout",
