@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import timm
 import torch
@@ -19,6 +21,7 @@ from tests.oracles.smallnets import (
 )
 from vitscope.capture.tape import capture
 from vitscope.errors import CaptureError
+from vitscope.explain.methods import METHODS
 
 
 def refusal(model, size=(16, 16), **options):
@@ -44,6 +47,13 @@ def test_resnet_has_no_attention():
     said = refusal(timm.create_model("resnet18", pretrained=False).eval(), (32, 32))
     assert "no attention" in said
     assert "Grad-CAM" in said
+
+
+def test_the_hint_names_a_method_that_there_is():
+    said = refusal(timm.create_model("resnet18", pretrained=False).eval(), (32, 32))
+    named = re.findall(r"--method ([a-z-]+)", said)
+    assert named == ["grad-cam"]
+    assert set(named) <= set(METHODS)
 
 
 def test_swin_attends_within_windows():

@@ -178,14 +178,18 @@ def capture(
 ) -> Iterator[Tape]:
     """Record the attention of every call of `model` inside the block, and leave the model as it was.
 
-    Every call of `scaled_dot_product_attention`, of `nn.MultiheadAttention` and of a plain softmax that is
-    multiplied by values is computed with its weights in sight: A = softmax(Q·Kᵀ/√d + mask), output A·V. The
+    Every call of `scaled_dot_product_attention` and of `nn.MultiheadAttention` is computed with its weights
+    in sight: A = softmax(Q·Kᵀ/√d + mask), output A·V. Weights made by hand are followed from the softmax, or
+    from scores, to the product with the values; what stands there is A, if it is a mean over keys. The
     model's outputs differ by rounding alone (1e-6 in float32). Calls are seen in the thread that opened the
     block, for any number of forward passes; their images are joined.
 
-    *Differs* from hooks by name: what is recorded is found in the computation. Names serve one end: a module
-    whose class is called attention and of which nothing was recorded is an error, so that a chain is never
-    silently a part. Attention without a softmax call, in a class of another name, cannot be noticed.
+    *Differs* from hooks by name: what is recorded is found in the computation, and so is the order: each
+    attention must work on what the one before put out, and the output on the last; a convolution among them
+    is an error. Names serve one end: a module whose class is called attention and of which nothing was
+    recorded is an error, so that a chain is never silently a part. What mixes tokens without a product of
+    matrices, in a class of another name, or in a scripted function before the first attention, cannot be
+    noticed; nor can heads that stand before as many images.
 
     Args:
         model: Any module that takes a batch of images; its dropout must be off (`model.eval()`).
