@@ -95,6 +95,17 @@ def test_half_precision_of_a_matrix_that_was_made_into_another(dtype):
     assert torch.autograd.grad(logits[:, 0].float().sum(), weights)[0].abs().max() > 0
 
 
+def test_probabilities_of_classes_that_weigh_something_are_no_attention():
+    class Prototypes(SmallNet):
+        def forward(self, images):
+            return super().forward(images).softmax(dim=-1) @ torch.eye(4)
+
+    model = Prototypes(Mixer(by_einsum))
+    with torch.no_grad(), capture(model) as tape:
+        model(torch.randn(3, 3, 16, 16))
+    assert tape.attention().layers == ("mixer",)
+
+
 def test_a_single_head_without_an_axis_of_its_own():
     class OneHead(Mixer):
         def forward(self, tokens):

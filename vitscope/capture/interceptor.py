@@ -136,12 +136,12 @@ class Interceptor(TorchFunctionMode):
     def _dot_product(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         output, weights = DotProduct(*args, **kwargs).compute()
         value = kwargs["value"] if "value" in kwargs else args[2]
-        self._hear(weights, output, given=(args, kwargs), value=value)
+        self._hear(weights, output, tuple(weights.shape), given=(args, kwargs), value=value)
         return output
 
     def _multi_head(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
         (output, given), weights = multi_head(args, kwargs)
-        layer = self._hear(weights, output, given=(args, kwargs), value=None)
+        layer = self._hear(weights, output, tuple(weights.shape), given=(args, kwargs), value=None)
         if given is not None:
             root = Root(self._listener.module, tuple(weights.shape), dim=weights.ndim - 1, layer=layer)
             self._lineage.roots.append(root)
@@ -181,7 +181,7 @@ class Interceptor(TorchFunctionMode):
             return self._no_mean(func, args, mark)
         kept, used = shown(factor, alone)
         result = func(*with_factor(args, factor.place, used))
-        layer = self._hear(kept, result, given=args, value=factor.values, shape=tuple(factor.tensor.shape))
+        layer = self._hear(kept, result, tuple(factor.tensor.shape), given=args, value=factor.values)
         for each in mark.roots:
             each.layer, each.weights = layer if each.layer is None else each.layer, None
         self._told.append((ref(kept), version(kept), mark.roots))
@@ -220,20 +220,14 @@ class Interceptor(TorchFunctionMode):
         return result
 
     def _hear(
-        self,
-        weights: Tensor,
-        output: Tensor,
-        *,
-        given: object,
-        value: object,
-        shape: tuple[int, ...] | None = None,
+        self, weights: Tensor, output: Tensor, shape: tuple[int, ...], *, given: object, value: object
     ) -> int:
         """Tell of an attention and mark its output; return its number."""
         before = self.before(given)
-        self._listener.heard(weights, shape=shape or tuple(weights.shape), before=before)
+        self._listener.heard(weights, shape=shape, before=before)
         layer = self._layers
         if self._lineage.of(value).fresh:
-            root = Root(self._listener.module, shape or tuple(weights.shape), layer=layer)
+            root = Root(self._listener.module, shape, layer=layer)
             root.fault = "meets values that are another attention's output"
             self._lineage.roots.append(root)
         self._lineage.put(output, Mark((before | 1 << layer) << LAYER_BITS, fresh=True))

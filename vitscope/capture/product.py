@@ -60,9 +60,9 @@ def find_factors(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
         left, right = args
         if not (isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor)):
             return []
-        if left.ndim < 2 or right.ndim < 2:
-            return []
-        return [Factor(left, 0, turned=False, values=right), Factor(right, 1, turned=True, values=left)]
+        pair = [Factor(left, 0, turned=False, values=right), Factor(right, 1, turned=True, values=left)]
+        # One row an image, as of classes or experts, moves nothing between tokens.
+        return [each for each in pair if each.tensor.ndim > 2 or len(set(each.tensor.shape)) == 1]
     if func is torch.einsum and isinstance(args[0], str):
         given = list(args[1]) if len(args) == 2 and isinstance(args[1], tuple | list) else list(args[1:])
         return _einsum_factors(args[0], given) if len(given) == 2 else []
