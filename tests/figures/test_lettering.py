@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from vitscope.figures.lettering import plain, printable, shorten, shorten_pair, text_width
+from vitscope.figures.lettering import folded, plain, printable, shorten, shorten_pair, text_width
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,24 @@ def test_two_texts_share_a_width(first, second, shown):
     assert text_width(pair[0], 7) + text_width(pair[1], 7) <= 80
     if shown == ("cat", "…"):  # what the short one leaves is not wasted
         assert text_width(pair[1], 7) > 50
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("Relevance", 60, ["Relevance"]),
+        ("Integrated gradients", 60, ["Integrated", "gradients"]),
+        ("0.00028 … 0.0063", 60, ["0.00028", "… 0.0063"]),
+        ("± 0.025 and more", 45, ["± 0.025", "and more"]),
+        ("", 60, [""]),
+    ],
+)
+def test_folded_at_a_space_where_one_line_is_too_wide(text, width, lines):
+    assert folded(text, width, size=7.0) == lines
+
+
+@given(st.text(st.characters(), max_size=100), st.floats(8, 200))
+def test_folded_lines_fit(text, width):
+    lines = folded(text, width, size=7.0)
+    assert 1 <= len(lines) <= 2
+    assert all(text_width(line, 7.0) <= max(width, text_width("…", 7.0)) for line in lines)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.ft2font import FT2Font
     from matplotlib.text import Text
 
-__all__ = ["plain", "printable", "shorten", "shorten_pair", "text_width", "write_beside"]
+__all__ = ["folded", "plain", "printable", "shorten", "shorten_pair", "text_width", "write_beside"]
 
 _MISSING = "□"
 _UNITS = 1000
@@ -88,6 +88,20 @@ def shorten_pair(first: str, second: str, width: float, *, size: float) -> tuple
     first, second = (shorten(text, width, size=size) for text in (first, second))
     least = min(text_width(first, size), text_width(second, size), width / 2)
     return shorten(first, width - least, size=size), shorten(second, width - least, size=size)
+
+
+def folded(text: str, width: float, *, size: float) -> list[str]:
+    """Return the text printable on one line, or on two if it is wider than `width` points and has a space.
+
+    Of two lines the wider one is as narrow as it can be; a line that still is too wide is shortened.
+    """
+    text = printable(text)
+    words = text.split()
+    parts = [[" ".join(words[:cut]), " ".join(words[cut:])] for cut in range(1, len(words))]
+    if text_width(text, size) > width and parts:
+        best = min(parts, key=lambda part: max(text_width(line, size) for line in part))
+        return [shorten(line, width, size=size) for line in best]
+    return [shorten(text, width, size=size)]
 
 
 def _elide(text: str, kept: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitscope.errors import InputError
-from vitscope.figures.lettering import shorten, text_width
+from vitscope.figures.lettering import folded, shorten, text_width
 from vitscope.figures.montage import Sheet
 from vitscope.figures.overlay import Scale, overlay, pixels, reduced, short, whole_pixels
 from vitscope.figures.ramp import draw_ramp
@@ -29,7 +29,7 @@ _LINE = 0.105  # inches of a line below a picture
 _HEAD, _TITLE, _LEGEND, _BETWEEN = 0.2, 0.26, 0.54, 0.07
 _WIDEST = 1.3  # inches of a picture, where there are few columns
 _PAGE = 8.8  # inches of a figure that stays on a page
-_SIZE, _SMALL = 7.0, 5.8  # points
+_SIZE, _SMALL = 7.0, 6.0  # points
 _DENSITY = 300  # pixels an inch: pictures with more are reduced, smaller ones repeat theirs up to it
 _NOTE = "each map has its own scale, written below it"
 _SIGNED_ENDS = ("against the class", "for it")
@@ -96,15 +96,17 @@ def draw_map_grid(
         raise InputError(f"expected {len(columns)} maps in each row, got another number")
     side = _side(len(columns) + 1)
     heights = [_height(row, side) for row in rows]
-    head = (_TITLE if title else _EDGE) + _HEAD
+    names = [folded(name, 72 * side, size=_SIZE) for name in ("image", *columns)]
+    head = (_TITLE if title else _EDGE) + _HEAD + _LINE * (max(map(len, names)) - 1)
     sheet = Sheet(head + sum(heights) + _LEGEND)
     if title:
         line = _whole_line(title, 72 * (COLUMN_WIDTH - 0.3), size=8.5)
         sheet.text(COLUMN_WIDTH / 2, 0.14, line, size=8.5, ha="center")
     spare = COLUMN_WIDTH - 2 * _EDGE - (len(columns) + 1) * (side + _SPACE) + _SPACE
     lefts = _EDGE + spare / 2 + (side + _SPACE) * np.arange(len(columns) + 1)
-    for left, name in zip(lefts.tolist(), ("image", *columns), strict=True):
-        sheet.text(left + side / 2, head - 0.09, name, width=side, size=_SIZE, ha="center")
+    for left, lines in zip(lefts.tolist(), names, strict=True):
+        for above, line in enumerate(reversed(lines)):
+            sheet.text(left + side / 2, head - 0.09 - _LINE * above, line, size=_SIZE, ha="center")
     top = head
     for row, height in zip(rows, heights, strict=True):
         _draw_row(sheet, row, lefts.tolist(), (top, side, _down(row, side)))
@@ -121,7 +123,7 @@ def pages(rows: Sequence[MapRow], columns: int) -> Iterator[Sequence[MapRow]]:
         columns: How many maps a row has.
     """
     start, used = 0, 0.0
-    room = _PAGE - _TITLE - _HEAD - _LEGEND
+    room = _PAGE - _TITLE - _HEAD - _LINE - _LEGEND
     for number, row in enumerate(rows):
         height = _height(row, _side(columns + 1))
         if number > start and used + height > room:
@@ -143,7 +145,8 @@ def _down(row: MapRow, side: float) -> float:
 
 def _height(row: MapRow, side: float) -> float:
     heading = _LINE + 0.08 if row.heading else 0
-    return heading + _down(row, side) + _LINE * max(1, len(row.lines)) + 0.03 + _BETWEEN
+    below = max(len(row.lines), *(len(folded(_range(scale), 72 * side, size=_SMALL)) for scale in row.scales))
+    return heading + _down(row, side) + _LINE * below + 0.03 + _BETWEEN
 
 
 def _draw_row(sheet: Sheet, row: MapRow, lefts: Sequence[float], place: tuple[float, float, float]) -> None:
@@ -162,8 +165,9 @@ def _draw_row(sheet: Sheet, row: MapRow, lefts: Sequence[float], place: tuple[fl
     for left, values, scale in zip(lefts[1:], row.maps, row.scales, strict=True):
         over = overlay(picture, values, box=box, scale=scale)
         sheet.picture(over, (left, top, side, down), colour=LIGHT)
-        at = (left + side / 2, top + down + 0.07)
-        sheet.text(*at, _range(scale), width=side, size=_SMALL, color=GREY, ha="center")
+        for number, line in enumerate(folded(_range(scale), 72 * side, size=_SMALL)):
+            at = (left + side / 2, top + down + 0.07 + number * _LINE)
+            sheet.text(*at, line, size=_SMALL, color=GREY, ha="center")
 
 
 def _fitted(row: MapRow, fine: int) -> tuple[NDArray[np.uint8], Box]:
