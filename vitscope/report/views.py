@@ -101,7 +101,7 @@ class Pages:
         lines.append((answer.name, f" ({100 * answer.confidence:.0f} %)"))
         explained = self.model.classes[found.targets[0][index]]
         if found.targets[0][index] != answer.label:
-            lines.append(f"maps for {explained}")
+            lines.append(f"for {explained}")
         signs = [find_method(name).signed for name in self.methods]
         self._waiting.append(
             MapRow(
