@@ -108,6 +108,25 @@ def test_the_image_of_a_readout_changes_nothing():
         assert torch.equal(blocks.readout(tokens, images), blocks.readout(tokens, torch.zeros_like(images)))
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_way_around_the_blocks_is_refused(rows):
+    """What stands before the blocks and is added after them would be the first image's for every row."""
+
+    class Around(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.trunk = timm_net("vit")
+
+        def forward(self, images):
+            tokens = self.trunk._pos_embed(self.trunk.patch_embed(images))
+            return self.trunk.forward_head(self.trunk.norm(tokens + self.trunk.blocks(tokens)))
+
+    images = torch.randn(rows, 3, 32, 32, generator=SEED)
+    blocks = find_blocks(Around().eval())
+    with torch.no_grad(), pytest.raises(CaptureError, match="does not read tokens"):
+        blocks.readout(blocks.outputs(images)[-1], images)
+
+
 def test_a_wrapper_is_looked_through():
     model = nn.Sequential(nn.Identity(), nn.ModuleDict({"net": timm_net("vit")})["net"])
     assert find_blocks(model).names == ("1.blocks.0", "1.blocks.1", "1.blocks.2")

@@ -163,6 +163,11 @@ def test_a_head_that_reads_class_token_and_mean_is_asked_for(kind, prefix):
         (lambda tokens: tokens.mean(dim=1), None),
         (lambda tokens: tokens[:, 0] + tokens[:, 1:].mean(dim=1), None),
         (lambda tokens: tokens[:, -1], None),
+        (lambda tokens: tokens[:, 1:].mean(axis=1), "mean"),
+        (lambda tokens: tokens[:, 1:].sum(dim=1) / 16, None),
+        (lambda tokens: tokens[:, 1:].amax(dim=1), None),
+        (lambda tokens: tokens[:, 5], None),
+        (lambda tokens: tokens.unbind(1)[-1], None),
     ],
 )
 def test_what_the_head_reads_is_seen(read, pool):

@@ -135,9 +135,9 @@ class Blocks:
     def readout(self, tokens: Tensor, images: Tensor) -> Tensor:
         """Return head(norm(pool(tokens))), the model's logits if its last block had put these tokens out.
 
-        The model runs once on the first image alone, and the last block's output is replaced: whatever norm,
-        pooling and head it has follow, in its own code. Tokens of several blocks may be stacked along the
-        first axis. The last block's own tokens give the model's logits.
+        The model runs once on copies of the first image alone, and the last block's output is replaced:
+        whatever norm, pooling and head it has follow, in its own code. Tokens of several blocks may be
+        stacked along the first axis. The last block's own tokens give the model's logits.
 
         Args:
             tokens: `[row, token, channel]`, any number of rows.
@@ -157,10 +157,12 @@ class Blocks:
             return (tokens, *made[1:]) if isinstance(made, tuple) else tokens
 
         last = self.model.get_submodule(self.names[-1])
+        # One row of something from before the blocks would be added to every row of tokens in silence.
+        copies = 3 if len(tokens) == 2 else 2
         # First in line: whatever else listens to the block hears what the head gets.
         with last.register_forward_hook(replace, prepend=True):
             try:
-                made = self.model(images[:1])
+                made = self.model(images[:1].repeat(copies, 1, 1, 1))
             except RuntimeError as error:
                 raise self._unreadable(tokens, str(error).splitlines()[0]) from error
         logits = made if isinstance(made, torch.Tensor) else getattr(made, "logits", None)

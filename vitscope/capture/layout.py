@@ -45,14 +45,15 @@ def find_layout(
     (`num_prefix_tokens`, `patch_embed`), found anywhere in the model; otherwise the prefix is all class,
     distillation and register tokens among the parameters of one module, or one token or none, and the grid
     that of the first convolution, if it cuts patches, or of square patches that cover the image. The pool is
-    what the head was seen to read, and what timm states or the prefix suggests where nothing was seen.
+    what the head was seen to read; where nothing was seen, what timm states, or what the prefix suggests for
+    a model without a head.
 
     Args:
         model: The model, or something that holds it.
         tokens: How many tokens the attention has.
         size: Height and width of the images the model saw, in pixels.
         told: What the caller knows.
-        read: What the model's output was seen to read.
+        read: What the head was seen to read; None for a model that has none and returns its tokens.
 
     Raises:
         CaptureError: The layout cannot be found, or what was told does not fit.
@@ -152,7 +153,7 @@ def _pool(trunk: nn.Module | None, prefix: int, told: Layout, read: Read | None)
         return _pool_of(read, prefix)
     stated = getattr(trunk, "global_pool", None)
     if not isinstance(stated, str):
-        return "cls" if prefix else "mean"
+        return _pool_of(read, prefix) if read is not None else "cls" if prefix else "mean"
     pool = _POOLS.get(stated)
     if pool is None:
         raise CaptureError(
@@ -163,11 +164,12 @@ def _pool(trunk: nn.Module | None, prefix: int, told: Layout, read: Read | None)
 
 
 def _pool_of(read: Read, prefix: int) -> Pool:
-    if read is Read.FIRST and prefix:
+    if prefix and read in (Read.FIRST, Read.FIRST | Read.SECOND if prefix > 1 else Read.FIRST):
         return "cls"
     if read is Read.SOME or (read is Read.ALL and not prefix):
         return "mean"
     raise CaptureError(
-        "the head reads neither a class token alone nor the mean of the patches alone",
+        "the head reads neither a class token alone nor the mean of the patches alone"
+        + ("" if read else ", as far as can be seen"),
         hint='pass capture(model, pool="cls") or pool="mean" to read the attention that way',
     )

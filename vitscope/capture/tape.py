@@ -144,9 +144,11 @@ class Tape:
     def ended(self, output: object) -> None:
         """Keep the pass: the model returned."""
         if self._current is not None:
-            if next(tensors_in(output), None) is not None:
+            made = list(tensors_in(output))
+            if made:
                 self._current.reached = self._interceptor.before(output)
-                self._current.read = self._interceptor.read(output)
+                read = self._interceptor.read(output)
+                self._current.read = read if read or all(each.ndim < 3 for each in made) else None
             self._interceptor.settle()
             if isinstance(output, torch.Tensor) and len(output) == self._current.images:
                 self._current.logits = output
