@@ -208,6 +208,30 @@ def test_tokens_before_the_patches_are_counted_by_name():
     assert (tape.attention().grid, tape.attention().prefix) == ((4, 7), 4)
 
 
+@pytest.mark.parametrize("cls", [True, False])
+def test_tokens_behind_the_patches_are_refused(cls):
+    """Their number is that of tokens before them, and every patch would stand a few places off."""
+
+    class Behind(SmallNet):
+        def __init__(self):
+            super().__init__(Mixer(fused), cls=cls)
+            self.register_tokens = nn.Parameter(torch.randn(1, 3, 8))
+
+        def forward(self, images):
+            tokens = self.cut(images).flatten(2).transpose(1, 2)
+            if cls:
+                tokens = torch.cat([self.start.expand(len(tokens), -1, -1), tokens], dim=1)
+            joined = torch.cat([tokens, self.register_tokens.expand(len(tokens), -1, -1)], dim=1)
+            mixed = self.mixer(joined)
+            return self.head(mixed[:, 0] if cls else mixed[:, :-3].mean(dim=1))
+
+    model = Behind()
+    with torch.no_grad(), capture(model) as tape:
+        model(torch.randn(2, 3, 16, 16))
+    with pytest.raises(CaptureError, match="3 of the tokens stand behind the patches"):
+        tape.attention()
+
+
 def test_one_call_may_be_told_everything():
     model = SmallNet(Mixer(fused))
     with torch.no_grad(), capture(model, grid=(2, 7), prefix=2, pool="cls") as tape:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from vitscope.capture.explicit import DotProduct
+from vitscope.capture.joining import JOINS, Joined
 from vitscope.capture.lineage import CHANGED, Lineage, Mark, Root, tensors_in, version
 from vitscope.capture.multihead import multi_head
 from vitscope.capture.product import (
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Interceptor", "Listener"]
 
 _SOFTMAX = frozenset({torch.softmax, torch.Tensor.softmax, F.softmax, torch.special.softmax})
-# What a call returns that may hold tensors.
 _HOLDERS = (torch.Tensor, tuple, list)
 _CONVOLUTIONS = frozenset({F.conv1d, F.conv2d, F.conv3d})
 
@@ -72,8 +72,8 @@ class Interceptor(TorchFunctionMode):
         super().__init__()
         self._listener = listener
         self._lineage = Lineage()
-        self._layers = 0
-        self._tokens = 0
+        self.joined = Joined()
+        self._layers = self._tokens = 0
         self._told: list[tuple[ref[Tensor], int | None, tuple[Root, ...]]] = []
 
     def __torch_function__(
@@ -105,6 +105,8 @@ class Interceptor(TorchFunctionMode):
                 self._convolution(args[1] if len(args) > 1 else kwargs["weight"], result)
             elif func in READS:
                 self._read(func, args, kwargs, result)
+        if func in JOINS and not self._layers:
+            self.joined.note(args, kwargs, result)
         return result
 
     def before(self, values: object) -> int:
@@ -118,8 +120,7 @@ class Interceptor(TorchFunctionMode):
     def settle(self) -> None:
         """Tell of the softmaxes that never met their values, and forget them: the model has returned."""
         for kept, written, roots in self._told:
-            weights = kept()
-            if weights is not None and version(weights) != written:
+            if (weights := kept()) is not None and version(weights) != written:
                 for root in roots:
                     root.fault = CHANGED
         for root in self._lineage.roots:
@@ -131,6 +132,7 @@ class Interceptor(TorchFunctionMode):
         """Forget what is not settled: a new forward pass begins, or the block ends."""
         self._lineage.clear()
         self._told.clear()
+        self.joined.clear()
         self._layers = 0
 
     def _dot_product(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:

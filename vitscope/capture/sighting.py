@@ -50,6 +50,7 @@ class Pass:
         unused: What is a softmax or the like and no plain attention, and why.
         suspects: Modules that ran and are attention by name.
         mixed: Modules that move what an attention has put out between tokens, by a convolution.
+        behind: How many tokens were joined behind the patches before the first attention.
         read: What the output was read from after the last attention.
         reached: The attentions that the output was made from, a bit each; None where it holds no tensor.
         logits: What the model returned, where it is a tensor with a row an image.
@@ -61,6 +62,7 @@ class Pass:
     unused: list[Unused] = field(default_factory=list)
     suspects: dict[str, None] = field(default_factory=dict)
     mixed: dict[str, None] = field(default_factory=dict)
+    behind: int = 0
     reached: int | None = None
     read: Read | None = None
     logits: Tensor | None = None

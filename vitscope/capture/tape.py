@@ -129,6 +129,7 @@ class Tape:
         if kind == "global":
             kept = weights if self._heads is None else fuse_heads(weights, self._heads)
         entry = self._interceptor.before(given)
+        self._current.behind = self._current.behind or self._interceptor.joined.behind(shape[-1])
         self._current.seen.append(Seen(module, shape, kind, kept, before, entry))
 
     def unused(self, root: Root) -> None:

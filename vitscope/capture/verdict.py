@@ -89,6 +89,11 @@ def check_chain(made: Pass) -> None:
     _check_whole(made)
     _check_sizes(made)
     _check_order(made)
+    if made.behind:
+        raise CaptureError(
+            f"{made.behind} of the tokens stand behind the patches, not before them",
+            hint=f"a map needs class and register tokens first; {_OTHERS}",
+        )
     if made.mixed:
         raise CaptureError(
             f"{_listed(list(made.mixed))}: a convolution mixes the tokens as well, after the first attention",
