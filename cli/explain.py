@@ -92,8 +92,9 @@ def explain(
             if value:
                 raise UsageError(f"--errors chooses images and classes itself: leave out {name}")
         check_out(out, overwrite=overwrite)
-        maker = None if checkpoint is None else Model(checkpoint, weights, classes, device)
-        explain_errors(Errors(errors, pair, limit, difference, method, data), maker, place, device=device)
+        asked_errors = Errors(errors, pair, limit, difference, method, data)
+        maker = Model(checkpoint or "", weights, classes, device)
+        explain_errors(asked_errors, maker, place)
         return
     if pair is not None or difference:
         raise UsageError("--pair and --difference go with --errors")

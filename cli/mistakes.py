@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,14 +57,13 @@ class Errors:
             )
 
 
-def explain_errors(asked: Errors, model: Model | None, place: Place, *, device: str) -> None:
+def explain_errors(asked: Errors, model: Model, place: Place) -> None:
     """Draw the mistakes of an evaluation, write the folder and tell of it.
 
     Args:
         asked: Which mistakes.
-        model: The model that made the predictions; None for the one that they name.
+        model: The model that made the predictions; without a source the one that they name.
         place: Where the folder goes.
-        device: Where the model runs.
 
     Raises:
         InputError: The folder holds no predictions, or other ones than the model's, or there is no mistake.
@@ -82,7 +81,8 @@ def explain_errors(asked: Errors, model: Model | None, place: Place, *, device: 
     predictions = Predictions.load(folder)
     pair = None if asked.pair is None else find_pair(asked.pair, predictions.classes)
     mistakes = choose_mistakes(predictions, pair=pair, limit=asked.limit)
-    model = model or _maker(predictions, asked.evaluation, device=device, quiet=place.quiet)
+    if not model.source:
+        model = replace(model, source=_maker(predictions, asked.evaluation, quiet=place.quiet))
     from vitscope.report.maps import default_method
     from vitscope.report.mistakes import report_mistakes
     from vitscope.report.origin import check_model
@@ -127,9 +127,8 @@ def find_pair(text: str, classes: Sequence[str]) -> tuple[int, int]:
     return find_class(classes, first), find_class(classes, second)
 
 
-def _maker(predictions: Predictions, evaluation: Path, *, device: str, quiet: bool) -> Model:
+def _maker(predictions: Predictions, evaluation: Path, *, quiet: bool) -> str:
     """Return the model that the predictions name, from where it was or from beside the evaluation."""
-    from vitscope.cli.explained import Model
     from vitscope.inference.sources import is_named
 
     source = predictions.provenance.checkpoint
@@ -144,7 +143,7 @@ def _maker(predictions: Predictions, evaluation: Path, *, device: str, quiet: bo
             )
         source = str(beside)
     talk(f"checkpoint: {source} (made the predictions)", quiet=quiet)
-    return Model(source, None, None, device)
+    return source
 
 
 def _images_of(predictions: Predictions, model: Classifier, data: str | None) -> ImageSet:
@@ -170,7 +169,8 @@ def _tell(report: MistakesReport, names: Sequence[str], counts: tuple[int, int],
         lines.append((row["name"], row["true"], shares[0], row["predicted"], shares[1], row["figure"]))
     table(lines)
     for first, second, count in ((*names, counts[0]), (*reversed(names), counts[1])):
-        talk(f"{first} taken for {second}: {count:,} images", quiet=quiet)
+        what = "image" if count == 1 else "images"
+        talk(f"{first} taken for {second}: {count:,} {what}", quiet=quiet)
     for note in report.notes:
         talk(note, quiet=quiet)
     talk(f"written to {report.folder}, PDF and PNG, and the maps as heatmaps.npz", quiet=quiet)

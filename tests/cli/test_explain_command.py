@@ -191,3 +191,6 @@ def test_the_mistakes_of_an_evaluation(run, tiny_run, tmp_path):
     answer = run("explain", "--errors", "e", "--pair", "1,eleven", "--out", "n")
     assert answer.exit_code == 2
     assert "no class 'eleven'" in answer.stderr
+    answer = run("explain", "--errors", "e", "--weights", "w.pth", "--out", "n")
+    assert answer.exit_code == 2
+    assert "--weights goes with a named model" in answer.stderr

@@ -87,3 +87,14 @@ def test_names_are_text():
     figure = draw_method_ranking(rank_methods(record, replicates=20))
     figure.draw_without_rendering()
     assert "…" in figure.axes[0].get_yticklabels()[0].get_text()
+
+
+def test_small_scores_have_their_power_of_ten_at_the_ticks():
+    scores = 1e-5 * np.random.default_rng(0).uniform(6, 7, (3, 1, 10))
+    record = made(scores, methods=("good", "random", "centre"), metrics=("infidelity",))
+    figure = draw_method_ranking(rank_methods(record))
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    assert ax.xaxis.get_offset_text().get_text() == ""
+    written = [text.get_text().replace("\N{MINUS SIGN}", "-") for text in ax.get_xticklabels()]
+    np.testing.assert_allclose([float(text) for text in written], ax.get_xticks(), rtol=1e-5)

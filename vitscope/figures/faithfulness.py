@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vitscope.figures.lettering import plain, shorten
 from vitscope.figures.style import (
@@ -173,8 +173,14 @@ def _panel(ax: Axes, ranking: MethodRanking, column: int, *, names: bool) -> Non
     ax.grid(axis="x", color=LIGHT, linewidth=0.5)
     ax.margins(x=0.08)
     ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+    # A power of ten apart from the numbers would lie on the label below them.
+    ax.xaxis.set_major_formatter(FuncFormatter(_tick))
     ax.set_title(metric.title, size=7.5)
     ax.set_xlabel(f"{metric.better} is better", size=6.5)
+
+
+def _tick(value: float, _: int | None) -> str:
+    return f"{value:.6g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _legend() -> list[Line2D]:

@@ -28,7 +28,7 @@ def check_model(model: Classifier, predictions: Predictions) -> None:
     if made and made != model.digest:
         raise InputError(
             f"{model.source or model.name} did not make these predictions: its weights' digest is "
-            f"{model.digest[:12]}, theirs {made[:12]}",
+            f"{_short(model.digest)}, theirs {_short(made)}",
             hint=f"name the checkpoint that did: it was {predictions.provenance.checkpoint}",
         )
     if model.classes != predictions.classes:
@@ -41,7 +41,7 @@ def find_rows(predictions: Predictions, images: ImageSet) -> NDArray[np.int64]:
     Raises:
         InputError: These are other images.
     """
-    hint = "name the data that was evaluated with --data, and --split"
+    hint = "name the data that was evaluated with --data"
     places = {name: index for index, name in enumerate(images.names)}
     missing = [name for name in predictions.names if name not in places]
     if missing:
@@ -54,3 +54,8 @@ def find_rows(predictions: Predictions, images: ImageSet) -> NDArray[np.int64]:
             hint=hint,
         )
     return found
+
+
+def _short(digest: str) -> str:
+    """Return as much of a digest as tells it from others, without the name of its algorithm."""
+    return digest.rpartition(":")[2][:12]
