@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from tests.oracles.smallnets import Mixer, SmallNet, by_hand, fused
 from vitscope.capture.tape import capture
-from vitscope.errors import CaptureError
+from vitscope.errors import CaptureError, NotFiniteError
 
 IMAGES = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(5))
 
@@ -158,4 +158,62 @@ def test_a_convolution_over_tokens_after_attention(kernel):
     if kernel == 1:
         assert attention_of(Convolved()).layers == ("mixer",)
     else:
-        assert "a convolution mixes the tokens as well" in refusal(Convolved())
+        assert "the tokens are mixed or moved in another way as well" in refusal(Convolved())
+
+
+OWN = torch.linspace(0, 1, 289).view(17, 17)
+MOVES = {
+    "rolled": lambda tokens: torch.roll(tokens, 1, 1),
+    "turned": lambda tokens: tokens.flip(1),
+    "patches turned": lambda tokens: torch.cat([tokens[:, :1], tokens[:, 1:].flip(1)], dim=1),
+    "picked": lambda tokens: tokens[:, torch.arange(17).flip(0)],
+    "selected": lambda tokens: tokens.index_select(1, torch.arange(17).flip(0)),
+    "summed up": lambda tokens: tokens.cumsum(1),
+    "pooled": lambda tokens: F.avg_pool1d(tokens.transpose(1, 2), 3, 1, 1).transpose(1, 2),
+    "a layer over them": lambda tokens: F.linear(tokens.transpose(1, 2), OWN).transpose(1, 2),
+    "a product": lambda tokens: OWN @ tokens,
+    "einsum": lambda tokens: torch.einsum("ij,bjc->bic", OWN, tokens),
+    "Fourier": lambda tokens: torch.fft.fft2(tokens).real,
+}
+STILL = {
+    "channels rolled": lambda tokens: torch.roll(tokens, 1, 2),
+    "channels turned": lambda tokens: tokens.flip(-1),
+    "channels picked": lambda tokens: tokens[..., torch.arange(8).flip(0)],
+    "a layer over channels": lambda tokens: F.linear(tokens, OWN[:8, :8]),
+    "a product with channels": lambda tokens: tokens @ OWN[:8, :8],
+    "images turned": lambda tokens: tokens.flip(0).flip(0),
+}
+
+
+class Moving(SmallNet):
+    """Two attentions with something between them."""
+
+    def __init__(self, between):
+        super().__init__(Mixer(fused), cls=True)
+        self.last = Mixer(fused)
+        self.between = between
+
+    def forward(self, images):
+        tokens = self.cut(images).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.start.expand(len(tokens), -1, -1), tokens], dim=1)
+        tokens = self.between(tokens + self.mixer(tokens))
+        return self.head((tokens + self.last(tokens))[:, 0])
+
+
+@pytest.mark.parametrize("how", MOVES)
+def test_tokens_that_move_between_layers(how):
+    assert "mixed or moved in another way" in refusal(Moving(MOVES[how]))
+
+
+@pytest.mark.parametrize("how", STILL)
+def test_what_leaves_tokens_where_they_are(how):
+    assert attention_of(Moving(STILL[how])).layers == ("mixer", "last")
+
+
+def test_attention_by_hand_that_is_not_finite():
+    model = Moving(lambda tokens: tokens)
+    model.last.compute = lambda query, key, value: (
+        (query @ key.mT * torch.nan).softmax(dim=-1).mean(dim=1, keepdim=True) @ value
+    )
+    with pytest.raises(NotFiniteError, match="last is not finite"):
+        attention_of(model)

@@ -304,3 +304,21 @@ def test_leaves_no_trace_also_after_an_exception():
         model.head.bias.fill_(float("nan"))
     with pytest.raises(NotFiniteError):
         grad_cam(model, images)
+
+
+def test_an_image_whose_features_are_dead_has_an_empty_map_among_others():
+    class Dying(ConvNet):
+        def tail(self, features):
+            return self.head(features.relu().mean(dim=(2, 3)))
+
+    model = Dying()
+    with torch.no_grad():
+        model.one.bias.zero_()
+        model.two.bias.fill_(-1e-3)
+    images = torch.randn(3, 1, 8, 8)
+    images[1] = 0
+    together = grad_cam(model, images, layer="two", targets=torch.tensor([0, 1, 2])).values
+    assert not together[1].any()
+    for image in (0, 2):
+        alone = grad_cam(model, images[image : image + 1], layer="two", targets=torch.tensor([image]))
+        np.testing.assert_allclose(together[image], alone.values[0], atol=1e-7)

@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from vitscope.capture.explicit import DotProduct
 from vitscope.capture.joining import JOINS, Joined
 from vitscope.capture.lineage import CHANGED, Lineage, Mark, Root, tensors_in, version
+from vitscope.capture.moving import MOVES, moves_tokens
 from vitscope.capture.multihead import multi_head
 from vitscope.capture.product import (
     PRODUCTS,
@@ -23,6 +24,7 @@ from vitscope.capture.product import (
     with_factor,
 )
 from vitscope.capture.reading import LAYER_BITS, READS, Read, read_by
+from vitscope.errors import NotFiniteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,7 +35,6 @@ __all__ = ["Interceptor", "Listener"]
 
 _SOFTMAX = frozenset({torch.softmax, torch.Tensor.softmax, F.softmax, torch.special.softmax})
 _HOLDERS = (torch.Tensor, tuple, list)
-_CONVOLUTIONS = frozenset({F.conv1d, F.conv2d, F.conv3d})
 
 
 class Listener(Protocol):
@@ -54,7 +55,7 @@ class Listener(Protocol):
         """A softmax never met its values, or not as attention does."""
 
     def mixed(self) -> None:
-        """The running module moves what attention has put out between tokens, by a convolution."""
+        """The running module moves what attention has put out between tokens, and is no attention."""
 
 
 class Interceptor(TorchFunctionMode):
@@ -101,9 +102,9 @@ class Interceptor(TorchFunctionMode):
             result is None or (isinstance(result, _HOLDERS) and type(result) is not torch.Size)
         ):
             self._lineage.follow(func, args, kwargs, result)
-            if func in _CONVOLUTIONS:
-                self._convolution(args[1] if len(args) > 1 else kwargs["weight"], result)
-            elif func in READS:
+            if func in MOVES:
+                self._move(func, args, kwargs, result)
+            if func in READS:
                 self._read(func, args, kwargs, result)
         if func in JOINS and not self._layers:
             self.joined.note(args, kwargs, result)
@@ -169,6 +170,8 @@ class Interceptor(TorchFunctionMode):
         if factor is None:
             result = func(*args, **kwargs)
             self._lineage.follow(func, args, kwargs, result)
+            if self._lineage.of(result).layers and self._mixes(func, args):
+                self._listener.mixed()
             if makes_scores(result) and not self._lineage.of(result).roots:
                 root = Root(self._listener.module, tuple(result.shape))
                 self._lineage.plant(result, root, layers=self._lineage.of(result).layers)
@@ -180,7 +183,7 @@ class Interceptor(TorchFunctionMode):
         alone = mark.roots[0] if mark.same else None
         sure = alone is not None and alone.intact and alone.dim == factor.axis
         if not sure and not is_stochastic(factor.tensor, axis=factor.axis):
-            return self._no_mean(func, args, mark)
+            return self._no_mean(func, args, factor.tensor, mark)
         kept, used = shown(factor, alone)
         result = func(*with_factor(args, factor.place, used))
         layer = self._hear(kept, result, tuple(factor.tensor.shape), given=args, value=factor.values)
@@ -188,6 +191,18 @@ class Interceptor(TorchFunctionMode):
             each.layer, each.weights = layer if each.layer is None else each.layer, None
         self._told.append((ref(kept), version(kept), mark.roots))
         return result
+
+    def _mixes(self, func: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+        """Whether a factor is a matrix of the model's own, token by token, on the tokens' side."""
+        count = self._tokens
+        operands = list(tensors_in(args))
+        own = [each.shape[-2:] == (count, count) and not self._lineage.of(each).layers for each in operands]
+        if len(operands) != 2 or own.count(True) != 1:
+            return False
+        other = operands[own.index(False)]
+        if func is torch.einsum:
+            return other.ndim > 2 and other.shape[-1] != count
+        return own[0] and other.ndim > 2 and other.shape[-2] == count
 
     def _weights_among(self, factors: list[Factor]) -> Factor | None:
         """Return the factor that is made of weights, if it is plain which it is."""
@@ -213,8 +228,13 @@ class Interceptor(TorchFunctionMode):
         self._lineage.put(result, Mark(layers))
         return result
 
-    def _no_mean(self, func: Callable[..., Any], args: tuple[Any, ...], mark: Mark) -> Any:  # noqa: ANN401
+    def _no_mean(self, func: Callable[..., Any], args: tuple[Any, ...], weights: Tensor, mark: Mark) -> Any:  # noqa: ANN401
         """The weights meet values, and are no mean over them."""
+        if not bool(torch.isfinite(weights).all()):
+            raise NotFiniteError(
+                f"the attention of {self._listener.module} is not finite",
+                hint="use another checkpoint or image",
+            )
         result = func(*args)
         for root in mark.roots:
             root.fault = "meets the values with weights that do not sum to 1, or are negative"
@@ -244,7 +264,9 @@ class Interceptor(TorchFunctionMode):
         if read and isinstance(result, torch.Tensor):
             self._lineage.put(result, Mark(self._lineage.of(result).layers | read))
 
-    def _convolution(self, kernel: Tensor, result: object) -> None:
+    def _move(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: object
+    ) -> None:
         mark = self._lineage.of(result)
-        if mark.layers and not mark.roots and max(kernel.shape[2:]) > 1:
+        if mark.layers and not mark.roots and moves_tokens(func, args, kwargs, tokens=self._tokens):
             self._listener.mixed()

@@ -49,7 +49,7 @@ class Pass:
         seen: Every attention, in the order of computation.
         unused: What is a softmax or the like and no plain attention, and why.
         suspects: Modules that ran and are attention by name.
-        mixed: Modules that move what an attention has put out between tokens, by a convolution.
+        mixed: Modules that move what an attention has put out between tokens, and are no attention.
         behind: How many tokens were joined behind the patches before the first attention.
         read: What the output was read from after the last attention.
         reached: The attentions that the output was made from, a bit each; None where it holds no tensor.

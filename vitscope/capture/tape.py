@@ -138,7 +138,7 @@ class Tape:
             self._current.unused.append(Unused(root.module, root.shape, root.dim, root.fault))
 
     def mixed(self) -> None:
-        """Note a convolution over what attention has put out."""
+        """Note that what attention has put out moves between tokens in another way."""
         if self._current is not None:
             self._current.mixed[self.module] = None
 
@@ -188,11 +188,11 @@ def capture(
     block, for any number of forward passes; their images are joined.
 
     *Differs* from hooks by name: what is recorded is found in the computation, and so is the order: each
-    attention must work on what the one before put out, and the output on the last; a convolution among them
-    is an error. Names serve one end: a module whose class is called attention and of which nothing was
-    recorded is an error, so that a chain is never silently a part. What mixes tokens without a product of
-    matrices, in a class of another name, or in a scripted function before the first attention, cannot be
-    noticed; nor can heads that stand before as many images.
+    attention must work on what the one before put out, and the output on the last; a convolution, a shift, a
+    new order of the tokens or a layer over their axis among them is an error. Names serve one end: a module
+    whose class is called attention and of which nothing was recorded is an error, so that a chain is never
+    silently a part. Tokens that are cut apart and joined in another order cannot be noticed, nor what mixes
+    them in a scripted function before the first attention, nor heads that stand before as many images.
 
     Args:
         model: Any module that takes a batch of images; its dropout must be off (`model.eval()`).

@@ -96,7 +96,8 @@ def check_chain(made: Pass) -> None:
         )
     if made.mixed:
         raise CaptureError(
-            f"{_listed(list(made.mixed))}: a convolution mixes the tokens as well, after the first attention",
+            f"{_listed(list(made.mixed))}: the tokens are mixed or moved in another way as well,"
+            " after the first attention",
             hint=f"attention is not all that moves between tokens here; {_OTHERS}",
         )
 

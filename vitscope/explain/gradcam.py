@@ -75,7 +75,7 @@ def grad_cam(
             )
         chosen = choose_targets(targets, logits)
         gradients = _gradients(logits.gather(1, chosen[:, None]).sum(), features, found)
-        if not bool(gradients.flatten(1).any(dim=1).all()):
+        if not bool(gradients.any()):
             raise CaptureError(
                 f"the features of {name} do not reach the logits from their grid: their gradients are 0",
                 hint=f"name a layer before, such as {last_spatial_layer(model, given[:1], told=told)}",
