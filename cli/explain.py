@@ -18,6 +18,7 @@ from vitscope.errors import UsageError
 
 __all__ = ["explain"]
 
+_MISTAKES = 8
 _ERRORS = "Errors of an evaluation"
 
 
@@ -52,7 +53,7 @@ def explain(
     ] = None,
     limit: Annotated[
         int, typer.Option("--limit", min=1, help="How many images at most.", rich_help_panel=_ERRORS)
-    ] = 8,
+    ] = _MISTAKES,
     difference: Annotated[
         bool, typer.Option("--difference", help="Also one map less the other.", rich_help_panel=_ERRORS)
     ] = False,
@@ -87,6 +88,7 @@ def explain(
             "--target": target,
             "--evaluate": evaluate,
             "--overlays": overlays,
+            "--split": split != "test",
         }
         for name, value in given.items():
             if value:
@@ -96,8 +98,8 @@ def explain(
         maker = Model(checkpoint or "", weights, classes, device)
         explain_errors(asked_errors, maker, place)
         return
-    if pair is not None or difference:
-        raise UsageError("--pair and --difference go with --errors")
+    if pair is not None or difference or limit != _MISTAKES:
+        raise UsageError("--pair, --limit and --difference go with --errors", hint="name an evaluation")
     asked = Asked(method_names(method, methods), tuple(target or ("predicted",)), evaluate, overlays)
     wanted = Wanted.found(images, index, split, data)
     asked.check_labels(wanted)

@@ -50,6 +50,8 @@ REFUSED = [
     (["explain", "--method", "relevance", "--target", "1", "--target", "2", "--evaluate"], "one target"),
     (["explain", "--target", "1", "--target", "2", "--evaluate"], "one target"),
     (["explain", "--pair", "1,2"], "go with --errors"),
+    (["explain", "--limit", "3"], "go with --errors"),
+    (["explain", "--errors", "evaluation", "--split", "train"], "leave out --split"),
     (["explain", "--errors", "e", "--target", "3"], "leave out --target"),
     (["explain", "--errors", "e", "--method", "raw"], "explains no class"),
     (["explain", "--errors", "e", "--methods", "raw"], "leave out --methods"),

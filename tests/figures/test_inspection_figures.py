@@ -87,7 +87,7 @@ def test_a_dot_a_head_at_its_layer():
         np.testing.assert_array_equal(np.round(places), np.repeat(range(4), 3))
         uniform = next(line for line in ax.lines if line.get_linestyle() == "--")
         assert uniform.get_ydata()[0] == pytest.approx(record.uniform(name))
-        assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "3", "4"]
+        assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "1", "2", "3"]
         assert ax.get_ylim()[1] > record.uniform(name)
 
 
@@ -117,7 +117,7 @@ def test_a_panel_for_each_patch():
     assert picture.shape == (5, 11)
     np.testing.assert_allclose(picture[3:5, 4:7], values[1, 1])
     assert np.ma.getmaskarray(picture)[2].all()
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "3"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "1", "2"]
     assert ax.images[0].get_clim() == (pytest.approx(values.min()), 1)
     figure.draw_without_rendering()
 
@@ -176,7 +176,7 @@ def test_layers_along_both_axes():
     np.testing.assert_allclose(ax.images[0].get_array().filled(-1)[1:], record.values[1:])
     assert ax.images[0].get_clim() == (0, 1)
     assert ax.images[0].origin == "lower"
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["1", "2", "3"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["0", "1", "2"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["layer1.0", "layer2.0"]
     assert (ax.get_ylabel(), ax.get_xlabel()) == ("Block of one", "Layer of two")
     assert len(ax.texts) == 5
@@ -193,12 +193,12 @@ def test_many_layers_and_hostile_names():
 @pytest.mark.parametrize(
     ("layers", "expected"),
     [
-        (["net.blocks.0", "net.blocks.1"], (["1", "2"], "Block")),
-        (["net.blocks.0.attn", "net.blocks.1.attn"], (["1", "2"], "Block")),
-        (["encoder.layer_0", "encoder.layer_1"], (["1", "2"], "Block")),
+        (["net.blocks.0", "net.blocks.1"], (["0", "1"], "Block")),
+        (["net.blocks.0.attn", "net.blocks.1.attn"], (["0", "1"], "Block")),
+        (["encoder.layer_0", "encoder.layer_1"], (["0", "1"], "Block")),
         (["layer1.0", "layer1.1", "layer2.0"], (["layer1.0", "layer1.1", "layer2.0"], "Layer")),
         (["net.stages.3"], (["3"], "Layer")),
-        (["blocks.0"], (["1"], "Block")),
+        (["blocks.0"], (["0"], "Block")),
         (["head"], (["head"], "Layer")),
     ],
 )

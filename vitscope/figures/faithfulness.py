@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vitscope.figures.lettering import plain, shorten
@@ -28,6 +29,7 @@ from vitscope.records.faithfulness import CENTRE, METRICS, is_baseline
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -62,7 +64,7 @@ def draw_perturbation_curves(curves: Mapping[str, Mapping[str, MeanCurve]]) -> F
     methods = list(curves[kinds[0]])
     across = min(2, len(kinds))
     down = -(-len(kinds) // across)
-    legend = 0.16 * -(-len(methods) // 4) + 0.1
+    legend = 0.16 * -(-(len(methods) + 1) // 4) + 0.1
     figure = new_figure(1.85 * down + legend, width=5.5 if across == 2 else 3.2)
     axes = figure.subplots(down, across, squeeze=False, sharey=True)
     for ax, kind in zip(axes.flat, kinds, strict=False):
@@ -72,7 +74,10 @@ def draw_perturbation_curves(curves: Mapping[str, Mapping[str, MeanCurve]]) -> F
     for row in axes:
         row[0].set_ylabel("Probability of the class")
     styles = _styles(methods)
-    handles = [Line2D([], [], **styles[name], label=shorten(name, 110, size=7)) for name in methods]
+    handles: list[Artist] = [
+        Line2D([], [], **styles[name], label=shorten(name, 110, size=7)) for name in methods
+    ]
+    handles.append(Patch(color=GREY, alpha=0.2, linewidth=0, label="95 % interval"))
     drawn = figure.legend(handles=handles, loc="outside lower center", ncols=4, handlelength=2.4)
     plain(drawn.get_texts())
     return figure
@@ -144,7 +149,7 @@ def draw_method_ranking(ranking: MethodRanking) -> Figure:
             _panel(ax, ranking, place, names=place % across == 0)
         else:
             ax.remove()
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=3, handletextpad=0.3)
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=4, handletextpad=0.3)
     return figure
 
 
@@ -176,7 +181,8 @@ def _panel(ax: Axes, ranking: MethodRanking, column: int, *, names: bool) -> Non
     # A power of ten apart from the numbers would lie on the label below them.
     ax.xaxis.set_major_formatter(FuncFormatter(_tick))
     ax.set_title(metric.title, size=7.5)
-    ax.set_xlabel(f"{metric.better} is better", size=6.5)
+    images = int(ranking.measured[column])
+    ax.set_xlabel(f"{metric.better} is better, n = {images:,}", size=6.5)
 
 
 def _tick(value: float, _: int | None) -> str:
@@ -189,4 +195,5 @@ def _legend() -> list[Line2D]:
         Line2D([], [], marker="o", color=BLUE, label="better than the baselines", **style),
         Line2D([], [], marker="o", color=BLUE, markerfacecolor="white", label="not better", **style),
         Line2D([], [], marker="s", color=GREY, label="baseline", **style),
+        Line2D([], [], color=BLUE, linewidth=1.1, label="95 % interval"),
     ]

@@ -19,7 +19,8 @@ _STEPS = (1, 2, 3, 4, 5, 10, 20, 50, 100)
 def short_names(layers: Sequence[str]) -> tuple[list[str], str]:
     """Return a short name for each layer and what they are called together.
 
-    Blocks of one stack are numbered from 1, as papers do; others keep what tells them apart of their names.
+    Blocks of one stack are numbered from 0, as in their names and in `--layers`; others keep what tells them
+    apart of their names.
     """
     parts = [layer.split(".") for layer in layers]
     shared = 0
@@ -28,7 +29,7 @@ def short_names(layers: Sequence[str]) -> tuple[list[str], str]:
     tails = [part[shared:] for part in parts]
     numbers = ["".join(filter(str.isdecimal, tail[0])) for tail in tails]
     if numbers == [str(number) for number in range(len(layers))]:
-        return [str(number + 1) for number in range(len(layers))], "Block"
+        return numbers, "Block"
     return [".".join(tail) for tail in tails], "Layer"
 
 
@@ -45,9 +46,7 @@ def label_layers(axis: Axis, layers: Sequence[str], *, pitch: float, turned: boo
     narrow = kind == "Block" or not turned
     need = max(map(len, names)) * 4.6 + 3 if narrow and not turned else 7.5
     every = next((step for step in _STEPS if step * pitch >= need), len(names))
-    places = (
-        range(0, len(names), every) if every == 1 or kind != "Block" else range(every - 1, len(names), every)
-    )
+    places = range(0, len(names), every)
     axis.set_ticks(list(places), [shorten(names[place], 70, size=6.5) for place in places])
     plain(axis.get_ticklabels())
     axis.set_tick_params(labelsize=6.5, length=2)
