@@ -117,7 +117,7 @@ def test_a_panel_for_each_patch():
     assert picture.shape == (5, 11)
     np.testing.assert_allclose(picture[3:5, 4:7], values[1, 1])
     assert np.ma.getmaskarray(picture)[2].all()
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "1", "2"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "3"]
     assert ax.images[0].get_clim() == (pytest.approx(values.min()), 1)
     figure.draw_without_rendering()
 
