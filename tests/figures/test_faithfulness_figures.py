@@ -65,7 +65,7 @@ def test_the_ranking_has_a_panel_a_metric_with_values_and_intervals(record):
     figure = draw_method_ranking(ranking)
     assert [ax.get_title() for ax in figure.axes] == ["Deletion", "Max-sensitivity"]
     ax = figure.axes[0]
-    assert [label.get_text() for label in ax.get_yticklabels()] == [*METHODS, "95 % interval"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(METHODS)
     markers = {int(line.get_ydata()[0]): line for line in ax.lines if line.get_marker() in ("o", "s")}
     for row, place in enumerate(ranking.order):
         assert markers[row].get_xdata()[0] == ranking.means[place, 0]
