@@ -31,7 +31,7 @@ demo: .venv/installed
 
 # The tests, all of them: `make test ARGS='-m "not slow"'` leaves the long ones out.
 test: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 # Format, lint, types, import layers.
 check: .venv/installed-dev
