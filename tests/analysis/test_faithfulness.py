@@ -181,7 +181,7 @@ def test_a_score_that_one_method_lacks_is_refused():
 def test_files_that_hold_no_scores(tmp_path):
     path = tmp_path / "other.npz"
     path.write_bytes(b"PK nothing")
-    with pytest.raises(InputError, match="does not hold faithfulness scores"):
+    with pytest.raises(InputError, match=r"does not hold vitscope\.faithfulness"):
         Faithfulness.load(path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vitscope.errors import InputError
-from vitscope.paths import write_atomically
+from vitscope.records.archive import read_archive, write_archive
 from vitscope.records.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["CENTRE", "METRICS", "RANDOM", "Faithfulness", "Metric", "is_baseline"]
 
 FORMAT = "vitscope.faithfulness"
-VERSION = 1
 
 RANDOM, CENTRE = "random", "centre"
 """The baselines: a map of noise, and a Gaussian in the middle of the image."""
@@ -152,10 +150,7 @@ class Faithfulness:
 
     def save(self, path: Path | str) -> Path:
         """Write one `.npz` file: the arrays, and everything else as JSON under `about`."""
-        path = Path(path)
         about = {
-            "format": FORMAT,
-            "version": VERSION,
             "methods": list(self.methods),
             "metrics": list(self.metrics),
             "grids": [list(grid) for grid in self.grids],
@@ -164,13 +159,14 @@ class Faithfulness:
             "options": self.options,
             "provenance": self.provenance.to_dict(),
         }
-        arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
-        arrays |= {"scores": self.scores, "targets": self.targets, "confidence": self.confidence}
+        arrays: dict[str, NDArray[Any]] = {
+            "scores": self.scores,
+            "targets": self.targets,
+            "confidence": self.confidence,
+        }
         for name, curve in self.curves.items():
             arrays |= {f"curve_{name}": curve, f"fractions_{name}": self.fractions[name]}
-        with write_atomically(path) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
-        return path
+        return write_archive(Path(path), FORMAT, arrays, about)
 
     @classmethod
     def load(cls, path: Path | str) -> Faithfulness:
@@ -179,26 +175,23 @@ class Faithfulness:
         Raises:
             InputError: The file is not one of these, is damaged, or of a version not known here.
         """
-        path = Path(path)
+        arrays, about = read_archive(Path(path), FORMAT)
         try:
-            # numpy leaves a file open that it opened and could not read.
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                about = _read_about(path, json.loads(str(archive["about"])))
-                return cls(
-                    methods=tuple(about["methods"]),
-                    metrics=tuple(about["metrics"]),
-                    scores=archive["scores"],
-                    grids=tuple((int(rows), int(columns)) for rows, columns in about["grids"]),
-                    fractions={name: archive[f"fractions_{name}"] for name in about["curves"]},
-                    curves={name: archive[f"curve_{name}"] for name in about["curves"]},
-                    targets=archive["targets"],
-                    confidence=archive["confidence"],
-                    names=tuple(about["names"]),
-                    options=about["options"],
-                    provenance=Provenance.from_dict(about["provenance"]),
-                )
-        except Exception as error:  # numpy, zipfile, zlib and json raise a dozen kinds on damaged files
-            raise InputError(f"{path} does not hold faithfulness scores: {error}") from error
+            return cls(
+                methods=tuple(about["methods"]),
+                metrics=tuple(about["metrics"]),
+                scores=arrays["scores"],
+                grids=tuple((int(rows), int(columns)) for rows, columns in about["grids"]),
+                fractions={name: arrays[f"fractions_{name}"] for name in about["curves"]},
+                curves={name: arrays[f"curve_{name}"] for name in about["curves"]},
+                targets=arrays["targets"],
+                confidence=arrays["confidence"],
+                names=tuple(about["names"]),
+                options=about["options"],
+                provenance=Provenance.from_dict(about["provenance"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{path} does not hold {FORMAT}: {error}") from error
 
 
 def _check_names(record: Faithfulness) -> None:
@@ -238,11 +231,3 @@ def _check_shapes(record: Faithfulness) -> None:
                 f"expected the {name} curve as [{len(record.methods)}, {images}, {len(steps)}], "
                 f"got {list(curve.shape)}"
             )
-
-
-def _read_about(path: Path, about: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the JSON held
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise InputError(f"{path} does not hold faithfulness scores: it says otherwise")
-    if about.get("version") != VERSION:
-        raise InputError(f"{path} has version {about.get('version')}, this vitscope reads {VERSION}")
-    return about
