@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from vitscope.errors import EnvironmentFault, NotFiniteError
 from vitscope.inference.device import is_out_of_memory
-from vitscope.trainers.augmentation import stream
+from vitscope.trainers.augmentation.streams import stream
 from vitscope.trainers.optimization import build_optimizer, learning_rate
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from vitscope.data.imageset import ImageSet
     from vitscope.data.preprocessing import Preprocessing
-    from vitscope.trainers.augmentation import Augmentation
+    from vitscope.trainers.augmentation.pipeline import Augmentation
     from vitscope.trainers.settings import Settings
 
 __all__ = ["Engine", "TrainingState"]
@@ -278,7 +278,9 @@ def _batch_starts(count: int, size: int) -> list[tuple[int, int]]:
     return bounds[:-1] if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] == 1 else bounds
 
 
-def _rank(row: dict[str, float], select_by: Literal["accuracy", "loss"]) -> tuple[float, float]:
-    """Return what orders epochs, the best largest: accuracy, then lower loss; or loss, then accuracy."""
+def _rank(row: dict[str, float], select_by: Literal["accuracy", "loss", "last"]) -> tuple[float, float]:
+    """Return what orders epochs, the best largest: accuracy, then lower loss; or loss, then accuracy; or time."""
+    if select_by == "last":
+        return row["epoch"], 0.0
     accuracy, loss = row["validation_accuracy"], row["validation_loss"]
     return (accuracy, -loss) if select_by == "accuracy" else (-loss, accuracy)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["RunFolder", "check_run_output"]
 
 _LOCK = ".lock"
+_SINCE_FIRST = ("preset", "model", "data", "augment", "optimizer", "schedule", "epochs", "batch_size", "seed")
 _OWN_FILES = (MANIFEST, "config.yaml", "metrics.csv", "best.pth", "last.pth")
 
 
@@ -154,11 +155,12 @@ def check_run_output(path: Path, *, overwrite: bool) -> None:
 
 
 def _unfinished(path: Path) -> bool:
-    """Whether a folder holds a run without manifest: its `config.yaml` has every setting, as runs have."""
+    """Whether a folder holds a run without manifest: its `config.yaml` has what the settings of runs have."""
     if not os.path.isfile(path / "config.yaml") or os.path.exists(path / MANIFEST):
         return False
     try:
-        return set(read_settings(path / "config.yaml")) == set(Settings.model_fields)
+        found = set(read_settings(path / "config.yaml"))
+        return set(_SINCE_FIRST) <= found <= set(Settings.model_fields)
     except UsageError:
         return False
 

@@ -15,7 +15,7 @@ from vitscope.data.sources import DataSpec, dataset_names, load_split
 from vitscope.data.split import stratified_subset
 from vitscope.errors import DataError, UsageError
 from vitscope.models.registry import resolve_options
-from vitscope.trainers.augmentation import Augmentation
+from vitscope.trainers.augmentation.pipeline import Augmentation
 
 if TYPE_CHECKING:
     from vitscope.data.imageset import ImageSet

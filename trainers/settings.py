@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from textwrap import shorten
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ValidationError
 
 from vitscope.errors import UsageError
+from vitscope.trainers.sections import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,101 +24,6 @@ __all__ = [
     "settings_text",
     "unknown_setting",
 ]
-
-Rate = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """A part of the settings: unknown keys and not-finite numbers are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_switch_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - unchecked yet
-        """Refuse `true` where a number is expected, which Python would take for 1."""
-        kind = cls.model_fields[info.field_name or ""].annotation
-        if isinstance(value, bool) and kind is not bool and bool not in get_args(kind):
-            raise PydanticCustomError("switch", "input should not be true or false")
-        return value
-
-
-class ModelSettings(Section):
-    """The architecture; an empty option takes the model's own default."""
-
-    name: str = "vit-tiny"
-    patch_size: Positive | None = None
-    width: Positive | None = None
-    depth: Annotated[int, Field(ge=1, le=1000)] | None = None
-    heads: Positive | None = None
-    mlp_ratio: Annotated[float, Field(gt=0)] | None = None
-    pool: Literal["cls", "mean"] | None = None
-    dropout: Rate | None = None
-    drop_path: Rate | None = None
-
-    def options(self) -> dict[str, Any]:
-        """Return the options that were given."""
-        return self.model_dump(exclude={"name"}, exclude_none=True)
-
-
-class DataSettings(Section):
-    """The images: which, how large, and how they are split; `limit` counts training and validation images."""
-
-    source: str = "digits"
-    root: str = ""
-    image_size: Annotated[int, Field(ge=4, le=1024)] | None = None
-    limit: Annotated[int, Field(ge=3)] | None = None
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    split_seed: Annotated[int, Field(ge=0)] = 0
-
-
-class AugmentSettings(Section):
-    """What is done to a training image, each image by its own draw."""
-
-    flip: bool | None = None
-    crop_padding: Annotated[int, Field(ge=0)] | None = None
-    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    scale: Rate = 0.0
-    translation: Rate = 0.0
-
-
-class OptimizerSettings(Section):
-    """The optimizer; norms, biases, position and class tokens are never decayed."""
-
-    name: Literal["adamw", "sgd"] = "adamw"
-    lr: Annotated[float, Field(gt=0)] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    beta1: Rate = 0.9
-    beta2: Rate = 0.999
-    momentum: Rate = 0.9
-
-
-class ScheduleSettings(Section):
-    """Linear warm-up, then a cosine down to `final_lr` times the peak."""
-
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
-    final_lr: Annotated[float, Field(ge=0, le=1)] = 0.01
-
-
-class Settings(Section):
-    """A whole training run."""
-
-    preset: str = ""
-    model: ModelSettings = ModelSettings()
-    data: DataSettings = DataSettings()
-    augment: AugmentSettings = AugmentSettings()
-    optimizer: OptimizerSettings = OptimizerSettings()
-    schedule: ScheduleSettings = ScheduleSettings()
-    epochs: Positive = 100
-    batch_size: Annotated[int, Field(ge=2)] = 128
-    label_smoothing: Rate = 0.1
-    select_by: Literal["accuracy", "loss"] = "accuracy"
-    clip_grad: Annotated[float, Field(gt=0)] | None = 1.0
-    threads: Positive | None = None
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
 def setting_types(section: type[BaseModel] = Settings, prefix: str = "") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from vitscope.checkpoint.files import load_checkpoint
 from vitscope.errors import CheckpointError, EnvironmentFault, InputError
 from vitscope.inference.device import is_out_of_memory, resolve_device
 from vitscope.models.registry import build_model
-from vitscope.trainers.augmentation import stream
+from vitscope.trainers.augmentation.streams import stream
 from vitscope.trainers.folder import RunFolder, check_run_output
 from vitscope.trainers.observer import Observer
 from vitscope.trainers.preparation import Prepared, anchored, prepare

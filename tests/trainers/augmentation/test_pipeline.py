@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from tests.oracles.warping import shifted_and_flipped, warped
-from vitscope.trainers.augmentation import Augmentation, stream
+from vitscope.trainers.augmentation.pipeline import Augmentation
+from vitscope.trainers.augmentation.streams import stream
 
 
 def some(count=5, channels=3, height=8, width=8, seed=0):

@@ -8,21 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import pi
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Augmentation", "stream"]
+from vitscope.trainers.augmentation.streams import stream
+
+__all__ = ["Augmentation"]
 
 _DRAWS = 7  # flip, crop row and column, angle, scale, shift right and down
-
-
-def stream(*key: int) -> torch.Generator:
-    """Return a generator that depends on all of `key`, such as (seed, epoch, purpose)."""
-    # NumPy pads keys with zeros: without its length, (seed, 3) would be (seed, 3, 0).
-    state = np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state) % 2**63)
 
 
 @dataclass(frozen=True)
