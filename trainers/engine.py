@@ -1,23 +1,29 @@
 """The training loop: plain PyTorch, exact to repeat and to resume.
 
 All randomness is a function of (seed, epoch, sample) or (seed, epoch, step), so a run that was stopped
-anywhere and resumed ends, on a CPU with the same number of threads, in the same weights bit for bit.
+anywhere and resumed ends, on a CPU with the same number of threads, in the same weights bit for bit. Several
+processes share each batch: they end in the weights of one, up to the order of sums and to dropout.
 """
 
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
+from timm.utils import ModelEmaV3
+from torch.nn.parallel import DistributedDataParallel
 
 from vitscope.errors import EnvironmentFault, NotFiniteError
 from vitscope.inference.device import is_out_of_memory
+from vitscope.inference.processes import ALONE
+from vitscope.trainers.augmentation.mixing import Mixing
 from vitscope.trainers.augmentation.streams import stream
+from vitscope.trainers.batches import Batch, batch_bounds, needed_rows, places_of
+from vitscope.trainers.loading import Loader
 from vitscope.trainers.optimization import build_optimizer, learning_rate
 
 if TYPE_CHECKING:
@@ -25,44 +31,18 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from vitscope.data.imageset import ImageSet
-    from vitscope.data.preprocessing import Preprocessing
-    from vitscope.trainers.augmentation.pipeline import Augmentation
-    from vitscope.trainers.settings import Settings
+    from vitscope.inference.processes import Processes
+    from vitscope.trainers.augmentation.mixing import Mix
+    from vitscope.trainers.distillation import Teacher
+    from vitscope.trainers.preparation import Prepared
+    from vitscope.trainers.sections import Settings
+    from vitscope.trainers.state import TrainingState, Watch
 
-__all__ = ["Engine", "TrainingState"]
+__all__ = ["Engine"]
 
 # How often the loop waits for the device to look at the losses.
 _STEPS_BETWEEN_LOOKS = 50
 _LOWER = "lower optimizer.lr or lengthen schedule.warmup_epochs; earlier checkpoints are kept"
-
-
-@dataclass
-class TrainingState:
-    """Where a run stands; everything of a run that is neither weights nor optimizer.
-
-    Attributes:
-        epoch: Epochs done.
-        step: Steps done in the epoch under way.
-        losses: The losses of those steps.
-        correct: How many of their images were classified right.
-        seconds: The time they took.
-        history: One row an epoch done.
-        best_epoch: The epoch, counted from 1, that is best on the validation part; 0 before the first.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    losses: list[float] = field(default_factory=list)
-    correct: int = 0
-    seconds: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0
-
-    @property
-    def best(self) -> dict[str, float]:
-        """The best epoch's row."""
-        return self.history[self.best_epoch - 1]
 
 
 class Engine:
@@ -71,50 +51,66 @@ class Engine:
     Args:
         network: The network, on its device.
         settings: The run's settings.
-        train: The training images, without the validation part.
-        validation: The validation part.
-        preprocessing: How pixels become input.
-        augmentation: What is done to training images.
+        prepared: The data and what follows from it.
+        teacher: A model whose answers are learned as well.
+        here: This process among those that share the run.
+        convolutional: Whether convolutions do most of the work: they are faster with channels last.
     """
 
     def __init__(
         self,
         network: nn.Module,
         settings: Settings,
+        prepared: Prepared,
         *,
-        train: ImageSet,
-        validation: ImageSet,
-        preprocessing: Preprocessing,
-        augmentation: Augmentation,
+        teacher: Teacher | None = None,
+        here: Processes = ALONE,
+        convolutional: bool = False,
     ) -> None:
-        self.network = network
-        self.settings = settings
+        self.settings, self.preprocessing, self.here = settings, prepared.preprocessing, here
         self.device = next(network.parameters()).device
-        self.data = train
-        self.validation = validation
-        self.preprocessing = preprocessing
-        self.augmentation = augmentation
-        self.optimizer = build_optimizer(network, settings.optimizer)
-        self.labels = torch.from_numpy(train.labels).to(self.device)
-        # Pictures of another size are brought to the model's batch by batch, or they might fill the memory.
-        shape = (preprocessing.channels, *preprocessing.size)
-        fits = train.array is not None and train.array.shape[1:] == shape
-        self.resident = train.pixels(preprocessing).to(self.device) if fits else None
-        self.starts = _batch_starts(len(train), settings.batch_size)
-        mixed = settings.precision == "bfloat16" or (
-            settings.precision == "auto" and self.device.type == "cuda"
+        channels_last = convolutional if settings.channels_last is None else settings.channels_last
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
+        if here.world > 1 and self.device.type == "cuda":
+            network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        self.network = network.to(memory_format=self.layout)  # type: ignore[call-overload]
+        self.teacher = teacher.to(self.device) if teacher is not None else None
+        self.data, self.validation = prepared.train, prepared.validation
+        self.augmentation, self.mixing = prepared.augmentation, Mixing.from_settings(settings.augment)
+        self.loader = Loader(
+            self.data,
+            self.preprocessing,
+            self.augmentation,
+            device=self.device,
+            workers=settings.data.workers,
         )
+        self.optimizer = build_optimizer(network, settings.optimizer)
+        self.ema = ModelEmaV3(network, decay=settings.ema, use_warmup=True) if settings.ema else None
+        self.labels = torch.from_numpy(self.data.labels).to(self.device)
+        self.starts = batch_bounds(len(self.data), settings.batch_size)
+        on_gpu = self.device.type == "cuda"
+        mixed = settings.precision == "bfloat16" or (settings.precision == "auto" and on_gpu)
         self.autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed)
+        self.forward = self._wrapped(compiled=on_gpu if settings.compile is None else settings.compile)
 
-    def run_epoch(
-        self, state: TrainingState, after_step: Callable[[int], bool], *, stopped: Callable[[], bool]
-    ) -> bool:
+    def _wrapped(self, *, compiled: bool) -> Callable[[Tensor], Tensor]:
+        network: Any = self.network
+        if self.here.world > 1:
+            ids = [self.device] if self.device.type == "cuda" else None
+            network = DistributedDataParallel(network, device_ids=ids)
+        return torch.compile(network) if compiled else network  # type: ignore[no-any-return]
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is validated and kept: the averaged weights where there are any."""
+        return self.network if self.ema is None else self.ema.module
+
+    def run_epoch(self, state: TrainingState, watch: Watch) -> bool:
         """Train for the rest of the epoch under way, then validate and append to the history.
 
         Args:
             state: Where the run stands; changed in place.
-            after_step: Called with the batch's size after each step; true stops the epoch there.
-            stopped: Asked before each batch of the validation; true stops there.
+            watch: Is told of the steps, and decides on saving and stopping.
 
         Returns:
             Whether the epoch was finished.
@@ -123,57 +119,111 @@ class Engine:
             NotFiniteError: A loss is NaN or infinite; the epoch and batch are named.
             EnvironmentFault: A batch does not fit into memory.
         """
-        settings, began, before = self.settings, time.perf_counter(), state.seconds
-        order = torch.randperm(len(self.data), generator=stream(settings.seed, state.epoch, 0))
-        draws = self.augmentation.draw(settings.seed, state.epoch, len(self.data))
+        began, before = time.perf_counter(), state.seconds
         losses: list[Tensor] = []
-        correct = torch.tensor(state.correct, device=self.device)
+        correct = torch.zeros((), device=self.device)
+        first = state.step
         self.network.train()
-        for step, sample, pixels in self._batches(order, state.step):
+        for step, batch in enumerate(self._batches(state.epoch, first), first):
             self._set_learning_rate(state.epoch, step)
-            torch.manual_seed(stream(settings.seed, state.epoch, 2, step).initial_seed())
-            with _memory_for(len(sample)):
-                loss, right = self._step(self.augmentation.apply(pixels, draws[sample]), sample)
+            with _memory_for(len(batch.rows)):
+                loss, right = self._step(state.epoch, step, batch)
             losses.append(loss)
             correct += right
             state.step = step + 1
-            stop = after_step(len(sample))
-            if stop or len(losses) == _STEPS_BETWEEN_LOOKS or state.step == len(self.starts):
-                self._look_at(losses, state)
-                state.correct, state.seconds = int(correct), before + time.perf_counter() - began
-            if stop and state.step < len(self.starts):
-                return False
-        scores = self.validate(stopped)
+            watch.advance(batch.size)
+            stop = self.here.any(watch.stopped())
+            save = self.here.any(watch.save_is_due())
+            if stop or save or len(losses) == _STEPS_BETWEEN_LOOKS or state.step == len(self.starts):
+                self._look_at(losses, correct, state)
+                state.seconds = before + time.perf_counter() - began
+            if state.step < len(self.starts):
+                if stop:
+                    return False
+                if save:
+                    watch.save()
+        scores = self.validate(watch.stopped)
         if scores is None:
             return False
         self._finish_epoch(state, *scores)
         return True
 
-    def _batches(self, order: Tensor, first: int) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Yield step, sample indices and pixels of the steps from `first` on."""
+    def _batches(self, epoch: int, first: int) -> Iterator[Batch]:
+        """Yield what this process needs of each step of an epoch, from the step `first` on."""
+        seed, count = self.settings.seed, len(self.data)
+        order = torch.randperm(count, generator=stream(seed, epoch, 0))
+        draws = self.augmentation.draw(seed, epoch, count)
+        mixed_epochs = round(self.settings.epochs * (1 - self.settings.augment.mix_off))
+        mixing = self.mixing.active and epoch < mixed_epochs
         parts = [order[start:stop] for start, stop in self.starts[first:]]
-        if not parts:  # the epoch was stopped in its validation
-            return
-        if self.resident is not None:
-            for step, sample in enumerate(parts, first):
-                yield step, sample, self.resident[sample.to(self.device)]
-            return
-        rest = self.data.take(torch.cat(parts).numpy())
-        batches = rest.batches(self.preprocessing, self.settings.batch_size)
-        for step, (sample, pixels) in enumerate(zip(parts, batches, strict=True), first):
-            yield step, sample, pixels.to(self.device, non_blocking=True)
+        mixes: list[Mix | None] = [
+            self.mixing.draw(seed, epoch, step, len(part), self.preprocessing.size) if mixing else None
+            for step, part in enumerate(parts, first)
+        ]
+        rows = [torch.tensor(self.here.rows(len(part))) for part in parts]
+        needed = [needed_rows(own, mix) for own, mix in zip(rows, mixes, strict=True)]
+        samples = [part[these] for part, these in zip(parts, needed, strict=True)]
+        every = zip(parts, mixes, rows, needed, self.loader.batches(samples, draws), strict=True)
+        for part, mix, own, these, pixels in every:
+            with _memory_for(len(own)):
+                inputs = self._inputs(pixels, draws[part[these]])
+            labels = self.labels[part.to(self.device)]
+            yield Batch(len(part), labels, own, mix, places_of(these, len(part)), inputs)
 
-    def _step(self, pixels: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
-        labels = self.labels[sample.to(self.device)]
-        with self.autocast:
-            logits = self.network(self.preprocessing.normalize(pixels))
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.settings.label_smoothing)
+    def _inputs(self, pixels: Tensor, draws: Tensor) -> Tensor:
+        augmented = self.augmentation.apply(pixels, draws, cropped=self.loader.cropped)
+        inputs = self.augmentation.erase(self.preprocessing.normalize(augmented), draws)
+        return inputs.contiguous(memory_format=self.layout)
+
+    def _step(self, epoch: int, step: int, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Make one step; return this process's part of the mean loss, and of the count of right images."""
+        settings, here = self.settings, self.here
+        # The first of several processes draws its dropout as one alone would.
+        key = (step,) if here.main else (step, here.rank)
+        torch.manual_seed(stream(settings.seed, epoch, 2, *key).initial_seed())
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.settings.clip_grad is not None:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_grad)
+        loss = torch.zeros((), device=self.device)
+        right = torch.zeros((), device=self.device)
+        pieces = batch.rows.tensor_split(min(settings.accumulate, len(batch.rows)))
+        for place, rows in enumerate(pieces, 1):
+            alone = here.world == 1 or place == len(pieces)
+            with nullcontext() if alone else self.forward.no_sync():  # type: ignore[attr-defined]
+                losses, hits = self._forward(batch, rows)
+                part = losses.sum() / batch.size
+                # The processes' gradients are averaged, their parts of the mean are to be summed.
+                (part * here.world).backward()  # type: ignore[no-untyped-call]
+            loss += part.detach()
+            right += hits
+        if settings.clip_grad is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_grad)
         self.optimizer.step()
-        return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
+        if self.ema is not None:
+            self.ema.update(self.network, step=epoch * len(self.starts) + step)
+        return loss, right
+
+    def _forward(self, batch: Batch, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the losses `[image]` of some rows of a batch, and how many of them were right."""
+        inputs, own = batch.input(rows), batch.labels[rows]
+        mix = None if batch.mix is None else batch.mix.take(rows)
+        if mix is not None:
+            inputs = mix.apply(inputs, batch.input(mix.partner))
+        with self.autocast:
+            logits = self.forward(inputs)
+        logits, smoothing = logits.float(), self.settings.label_smoothing
+        guessed = logits.detach().argmax(dim=1)
+        losses = F.cross_entropy(logits, own, reduction="none", label_smoothing=smoothing)
+        hits = (guessed == own).float()
+        if mix is not None:
+            other, share = batch.labels[mix.partner], mix.share.to(self.device)
+            theirs = F.cross_entropy(logits, other, reduction="none", label_smoothing=smoothing)
+            losses = share * losses + (1 - share) * theirs
+            hits = share * hits + (1 - share) * (guessed == other).float()
+        if self.teacher is not None:
+            with self.autocast:
+                answers = self.teacher.logits(inputs)
+            weight = self.settings.distill.share
+            losses = (1 - weight) * losses + weight * self.teacher.losses(logits, answers)
+        return losses, hits.sum()
 
     def _set_learning_rate(self, epoch: int, step: int) -> float:
         steps = len(self.starts)
@@ -185,11 +235,15 @@ class Engine:
             epochs=self.settings.epochs,
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("lr_scale", 1.0)
         return lr
 
-    def _look_at(self, losses: list[Tensor], state: TrainingState) -> None:
-        values = torch.stack(losses).cpu()
+    def _look_at(self, losses: list[Tensor], correct: Tensor, state: TrainingState) -> None:
+        """Wait for the device, sum over the processes, and stop at the first loss that is not finite."""
+        sums = self.here.sum(torch.cat([torch.stack(losses), correct[None]]))
+        correct.zero_()
+        losses.clear()
+        values = sums[:-1]
         bad = (~torch.isfinite(values)).nonzero()
         if len(bad):
             batch = state.step - len(values) + int(bad[0]) + 1
@@ -198,7 +252,7 @@ class Engine:
                 hint=_LOWER,
             )
         state.losses += values.tolist()
-        losses.clear()
+        state.correct += float(sums[-1])
 
     def _finish_epoch(self, state: TrainingState, validation_loss: float, validation_accuracy: float) -> None:
         sizes = [stop - start for start, stop in self.starts]
@@ -221,23 +275,37 @@ class Engine:
         by = self.settings.select_by
         if state.best_epoch == 0 or _rank(row, by) > _rank(state.best, by):
             state.best_epoch = state.epoch + 1
-        state.epoch, state.step, state.losses, state.correct, state.seconds = state.epoch + 1, 0, [], 0, 0.0
+        state.epoch, state.step, state.losses, state.correct, state.seconds = state.epoch + 1, 0, [], 0.0, 0.0
 
     def validate(self, stopped: Callable[[], bool]) -> tuple[float, float] | None:
         """Return the mean cross-entropy and the accuracy on the validation part, or None where stopped."""
-        self.network.eval()
-        labels = torch.from_numpy(self.validation.labels).to(self.device)
+        network = self.judged.eval()
+        own = self.validation.take(list(self.here.rows(len(self.validation))))
+        labels = torch.from_numpy(own.labels).to(self.device)
         size = max(self.settings.batch_size, 256)
-        logits: list[Tensor] = []
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        # Every process asks as often as the one with the most batches.
+        rounds = -(-len(self.validation) // (size * self.here.world)) + 1
+        batches = own.batches(self.preprocessing, size)
         with torch.inference_mode(), self.autocast:
-            for pixels in self.validation.batches(self.preprocessing, size):
-                if stopped():
+            for start in range(0, rounds * size, size):
+                if self.here.any(stopped()):
                     return None
+                pixels = next(batches, None)
+                if pixels is None:
+                    continue
                 with _memory_for(len(pixels)):
-                    logits.append(self.network(self.preprocessing.normalize(pixels.to(self.device))))
-        every = torch.cat(logits).float()
-        accuracy = (every.argmax(dim=1) == labels).double().mean()
-        return float(F.cross_entropy(every, labels)), float(accuracy)
+                    inputs = self.preprocessing.normalize(pixels.to(self.device))
+                    logits = network(inputs.contiguous(memory_format=self.layout)).double()
+                truth = labels[start : start + size]
+                sums += torch.stack(
+                    [
+                        F.cross_entropy(logits, truth, reduction="sum"),
+                        (logits.argmax(dim=1) == truth).double().sum(),
+                    ]
+                )
+        loss, correct = (self.here.sum(sums) / len(self.validation)).tolist()
+        return loss, correct
 
     def check_weights(self, state: TrainingState) -> None:
         """Refuse weights that are not finite, before they take the place of the last good ones.
@@ -251,12 +319,15 @@ class Engine:
                 raise NotFiniteError(f"weight {name} is not finite after {place}", hint=_LOWER)
 
     def memory(self) -> dict[str, Any]:
-        """Return the optimizer's state, for a checkpoint."""
-        return self.optimizer.state_dict()
+        """Return what a run needs to go on beside weights and state, for a checkpoint."""
+        averaged = {} if self.ema is None else {"ema": self.ema.module.state_dict()}
+        return {"optimizer": self.optimizer.state_dict()} | averaged
 
     def recall(self, memory: dict[str, Any]) -> None:
-        """Put the optimizer back to what `memory` returned."""
-        self.optimizer.load_state_dict(memory)
+        """Go back to what `memory` returned."""
+        self.optimizer.load_state_dict(memory["optimizer"])
+        if self.ema is not None:
+            self.ema.module.load_state_dict(memory["ema"])
 
 
 @contextmanager
@@ -272,14 +343,8 @@ def _memory_for(images: int) -> Iterator[None]:
         ) from error
 
 
-def _batch_starts(count: int, size: int) -> list[tuple[int, int]]:
-    """Return start and end of every batch; a last one of a single image is left out: batch norm needs two."""
-    bounds = [(start, min(start + size, count)) for start in range(0, count, size)]
-    return bounds[:-1] if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] == 1 else bounds
-
-
 def _rank(row: dict[str, float], select_by: Literal["accuracy", "loss", "last"]) -> tuple[float, float]:
-    """Return what orders epochs, the best largest: accuracy, then lower loss; or loss, then accuracy; or time."""
+    """Return what orders epochs, the best largest: accuracy, then lower loss; or the reverse; or time."""
     if select_by == "last":
         return row["epoch"], 0.0
     accuracy, loss = row["validation_accuracy"], row["validation_loss"]

@@ -18,20 +18,19 @@ from vitscope.figures.files import save_figure
 from vitscope.figures.history import draw_history
 from vitscope.paths import MANIFEST
 from vitscope.records.provenance import Provenance
-from vitscope.trainers.engine import Engine, TrainingState
 from vitscope.trainers.observer import Plan
 from vitscope.trainers.signals import first_signal
+from vitscope.trainers.state import TrainingState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from torch import nn
-
+    from vitscope.trainers.engine import Engine
     from vitscope.trainers.folder import RunFolder
     from vitscope.trainers.observer import Observer
     from vitscope.trainers.preparation import Prepared
-    from vitscope.trainers.settings import Settings
+    from vitscope.trainers.sections import Settings
 
 __all__ = ["Run", "RunResult"]
 
@@ -63,30 +62,34 @@ class RunResult:
 
 
 class Run:
-    """A run under way: the loop over epochs, and what is saved when."""
+    """A run under way: the loop over epochs, and what is saved when.
+
+    Args:
+        path: The run folder.
+        folder: The same, held for writing; None in all processes but the first.
+        settings: Its settings.
+        prepared: The data and what follows from it.
+        engine: What trains.
+        observer: Is told of the progress.
+    """
 
     def __init__(
         self,
-        folder: RunFolder,
+        path: Path,
+        folder: RunFolder | None,
+        *,
         settings: Settings,
         prepared: Prepared,
-        network: nn.Module,
+        engine: Engine,
         observer: Observer,
     ) -> None:
-        self.folder, self.settings, self.prepared, self.observer = folder, settings, prepared, observer
-        self.network = network
-        self.engine = Engine(
-            network,
-            settings,
-            train=prepared.train,
-            validation=prepared.validation,
-            preprocessing=prepared.preprocessing,
-            augmentation=prepared.augmentation,
-        )
+        self.path, self.folder, self.engine = path, folder, engine
+        self.settings, self.prepared, self.observer = settings, prepared, observer
         self.state = TrainingState()
         self.best: dict[str, torch.Tensor] = {}
         self.best_saved = 0
         self.best_digest = ""
+        self.caught: list[int] = []
         self.saved_at, self.save_seconds = time.monotonic(), 0.0
         self.provenance = Provenance.collect(
             data=prepared.train.name,
@@ -96,86 +99,105 @@ class Run:
             config={
                 "threads": settings.threads or torch.get_num_threads(),
                 "device": str(self.engine.device),
+                "processes": self.engine.here.world,
             },
         )
 
-    def recall(self, memory: dict[str, Any]) -> None:
-        """Go back to where `last.pth` was written."""
+    def recall(self, last: Checkpoint) -> None:
+        """Go back to where `last.pth` was written, and say what is not as it was then."""
+        memory = last.resume or {}
         self.state = TrainingState(**memory["state"])
-        self.engine.recall(memory["optimizer"])
-        if self.state.best_epoch:
-            best = load_checkpoint(self.folder.path / "best.pth")
+        self.engine.recall(memory)
+        if self.state.best_epoch and self.folder is not None:
+            best = load_checkpoint(self.path / "best.pth")
             self.best, self.best_digest = best.state, best.digest
             self.best_saved = self.state.best_epoch
+        if changed := _changes(last.provenance, self.provenance.to_dict()):
+            self.observer.notice(
+                f"the run goes on, but may not end in the same bits: {changed} since it was saved"
+            )
 
     @property
     def complete(self) -> bool:
         """Whether the run came to its end before, manifest included."""
-        return self.state.epoch >= self.settings.epochs and (self.folder.path / MANIFEST).is_file()
+        manifest = (self.path / MANIFEST).is_file()
+        return self.state.epoch >= self.settings.epochs and self.engine.here.same(manifest)
 
     def finish(self) -> RunResult:
         """Train to the last epoch, then write the history, its figure and the manifest."""
-        settings, state = self.settings, self.state
-        device = next(self.network.parameters()).device
-        self.observer.prepared(self.prepared, self.network, device)
-        starts = self.engine.starts
-        images = sum(stop - start for start, stop in starts)
-        plan = Plan(epochs=settings.epochs, done=state.epoch, steps=len(starts), images=images)
-        self.observer.begin(self.folder.path, plan)
+        settings, state, engine = self.settings, self.state, self.engine
+        self.observer.prepared(self.prepared, engine.network, engine.device)
+        images = sum(stop - start for start, stop in engine.starts)
+        plan = Plan(epochs=settings.epochs, done=state.epoch, steps=len(engine.starts), images=images)
+        self.observer.begin(self.path, plan)
         # The loop seeds torch's generator at every step; the caller's is put back afterwards.
-        devices = [device] if device.type == "cuda" else []
+        devices = [engine.device] if engine.device.type == "cuda" else []
         try:
             threads = _threads(settings.threads)
-            with torch.random.fork_rng(devices=devices), threads, first_signal() as caught:
-                if not (self.folder.path / "last.pth").exists():
-                    self._save()  # so that a run can be resumed from its first second on
+            with torch.random.fork_rng(devices=devices), threads, first_signal() as self.caught:
+                if self.folder is not None and not (self.path / "last.pth").exists():
+                    self.save()  # so that a run can be resumed from its first second on
                 while state.epoch < settings.epochs:
-                    self._epoch(caught)
-                self._save()
+                    self._epoch()
+                self.save()
         finally:
             self.observer.end()
         self._complete()
         return self.result()
 
-    def _epoch(self, caught: list[int]) -> None:
-        state = self.state
-
-        def after_step(images: int) -> bool:
-            self.observer.advance(images)
-            return bool(caught) or self._save_is_due()
-
-        finished = self.engine.run_epoch(state, after_step, stopped=lambda: bool(caught))
-        if finished:
+    def _epoch(self) -> None:
+        state, here = self.state, self.engine.here
+        if self.engine.run_epoch(state, self):
             if improved := state.best_epoch == state.epoch:
-                self.best = {name: tensor.cpu().clone() for name, tensor in self.network.state_dict().items()}
-            self.folder.write_history(state.history)
+                weights = self.engine.judged.state_dict()
+                self.best = {name: tensor.cpu().clone() for name, tensor in weights.items()}
+            if self.folder is not None:
+                self.folder.write_history(state.history)
             self.observer.epoch(state.history[-1], best=improved)
-        if caught:
-            self._save()
-            name = "Ctrl-C" if caught[0] == signal.SIGINT else "SIGTERM"
-            place = f"in epoch {state.epoch + 1}" if state.step else f"after epoch {state.epoch}"
-            raise Interrupted(
-                f"stopped by {name} {place} of {self.settings.epochs}; all of it is saved",
-                hint=f"go on with: vitscope train --resume {shlex.quote(str(self.folder.path))}",
-                exit_code=128 + caught[0],
-            )
-        if self._save_is_due():
-            self._save()
+        if here.any(self.stopped()):
+            self.save()
+            raise self._interrupted(self.caught[0] if self.caught else signal.SIGTERM)
+        if here.any(self.save_is_due()):
+            self.save()
 
-    def _save_is_due(self) -> bool:
+    def _interrupted(self, number: int) -> Interrupted:
+        state = self.state
+        name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+        place = f"in epoch {state.epoch + 1}" if state.step else f"after epoch {state.epoch}"
+        return Interrupted(
+            f"stopped by {name} {place} of {self.settings.epochs}; all of it is saved",
+            hint=f"go on with: vitscope train --resume {shlex.quote(str(self.path))}",
+            exit_code=128 + number,
+        )
+
+    def advance(self, images: int) -> None:
+        """Tell the observer of a step."""
+        self.observer.advance(images)
+
+    def stopped(self) -> bool:
+        """Whether a signal has come."""
+        return bool(self.caught)
+
+    def save_is_due(self) -> bool:
+        """Whether the interval is over; the first process alone decides."""
+        if self.folder is None:
+            return False
         interval = max(_SECONDS_BETWEEN_SAVES, _LEAST_RATIO * self.save_seconds)
         return time.monotonic() - self.saved_at > interval
 
-    def _save(self) -> None:
+    def save(self) -> None:
         """Write `best.pth` where it changed, then `last.pth`: a kill in between resumes from the older."""
-        path, state, began = self.folder.path, self.state, time.monotonic()
+        state, began = self.state, time.monotonic()
         self.engine.check_weights(state)
+        if self.folder is None:
+            return
+        path = self.path
         if state.best_epoch > self.best_saved:
             best = self._checkpoint(self.best, row=state.best)
             self.best_digest = save_checkpoint(best, path / "best.pth")
             self.best_saved = state.best_epoch
-        memory = {"state": asdict(state), "optimizer": self.engine.memory()}
-        weights = self.network.state_dict()
+        memory = {"state": asdict(state)} | self.engine.memory()
+        weights = self.engine.network.state_dict()
         save_checkpoint(self._checkpoint(weights, row={}, memory=memory), path / "last.pth")
         self.saved_at = time.monotonic()
         self.save_seconds = self.saved_at - began
@@ -197,9 +219,11 @@ class Run:
         )
 
     def _complete(self) -> None:
+        if self.folder is None:
+            return
         figure = draw_history(self.state.history, best_epoch=self.state.best_epoch)
-        save_figure(figure, self.folder.path / "figures" / "history")
-        result = asdict(self.result()) | {"folder": self.folder.path.resolve().name}
+        save_figure(figure, self.path / "figures" / "history")
+        result = asdict(self.result()) | {"folder": self.path.resolve().name}
         self.folder.write_manifest(
             {
                 "result": result,
@@ -212,7 +236,7 @@ class Run:
         """Return what the run reports, as far as it has come."""
         state = self.state
         return RunResult(
-            folder=self.folder.path,
+            folder=self.path,
             best_epoch=state.best_epoch,
             validation_accuracy=state.best["validation_accuracy"],
             epochs=state.epoch,
@@ -230,3 +254,14 @@ def _threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Say what bears on the bits of a run and is not as it was; empty where nothing is."""
+    found = []
+    for section in ("config", "versions"):
+        old, new = before.get(section, {}), now[section]
+        found += [
+            f"{name} {old[name]} → {new[name]}" for name in new if old.get(name, new[name]) != new[name]
+        ]
+    return ", ".join(found)

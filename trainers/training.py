@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,18 +12,24 @@ import torch
 from vitscope.checkpoint.files import load_checkpoint
 from vitscope.errors import CheckpointError, EnvironmentFault, InputError
 from vitscope.inference.device import is_out_of_memory, resolve_device
-from vitscope.models.registry import build_model
+from vitscope.inference.processes import announced, processes
+from vitscope.models.registry import build_model, model_entry
 from vitscope.trainers.augmentation.streams import stream
+from vitscope.trainers.distillation import find_teacher
+from vitscope.trainers.engine import Engine
 from vitscope.trainers.folder import RunFolder, check_run_output
 from vitscope.trainers.observer import Observer
 from vitscope.trainers.preparation import Prepared, anchored, prepare
 from vitscope.trainers.run import Run, RunResult
 from vitscope.trainers.settings import Settings, parse_settings, settings_text
+from vitscope.trainers.start import begin, freeze
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from torch import nn
+
+    from vitscope.inference.processes import Processes
 
 __all__ = ["Observer", "RunResult", "resume", "train"]
 
@@ -46,19 +54,31 @@ def train(
     Raises:
         VitscopeError: Of the kind that says what went wrong; the last good checkpoint is kept.
     """
-    target = resolve_device(device)
-    if out is not None:
-        check_run_output(out, overwrite=overwrite)
-    settings = anchored(settings)
-    prepared = prepare(settings)
-    network = _network(settings, prepared)
-    folder = RunFolder.create(out, preset=settings.preset, data=prepared.train.name, overwrite=overwrite)
-    try:
-        folder.write_config(settings_text(settings))
-        run = Run(folder, settings, prepared, network.to(target), observer or Observer())
-        return run.finish()
-    finally:
-        folder.release()
+    target = _device(device)
+    with processes(target) as here:
+        if out is not None and here.main:
+            check_run_output(out, overwrite=overwrite)
+        settings = anchored(settings)
+        with here.main_first():
+            prepared = prepare(settings)
+        engine = _engine(settings, prepared, target, here=here)
+        folder = None
+        if here.main:
+            name = prepared.train.name
+            folder = RunFolder.create(out, preset=settings.preset, data=name, overwrite=overwrite)
+        with _held(folder):
+            if folder is not None:
+                folder.write_config(settings_text(settings))
+            path = here.same(Path() if folder is None else folder.path)
+            run = Run(
+                path,
+                folder,
+                settings=settings,
+                prepared=prepared,
+                engine=engine,
+                observer=_heard(observer, here),
+            )
+            return run.finish()
 
 
 def resume(path: Path, *, device: str = "auto", observer: Observer | None = None) -> RunResult:
@@ -68,39 +88,92 @@ def resume(path: Path, *, device: str = "auto", observer: Observer | None = None
         InputError: The folder holds no run that can be resumed, or its data has changed.
         VitscopeError: As for `train`.
     """
-    target = resolve_device(device)
-    if not os.path.exists(path / "last.pth"):
-        raise InputError(f"{path} holds no last.pth to resume from", hint="give the folder of a run")
-    folder = RunFolder(path)  # first of all, since another process may be about to write last.pth anew
-    try:
-        run = _recalled(folder, target, observer or Observer())
-        return run.result() if run.complete else run.finish()
-    finally:
-        folder.release()
+    target = _device(device)
+    with processes(target) as here:
+        folder = None
+        if here.main:
+            if not os.path.exists(path / "last.pth"):
+                raise InputError(f"{path} holds no last.pth to resume from", hint="give the folder of a run")
+            folder = RunFolder(path)  # first, since another process may be about to write last.pth anew
+        with _held(folder):
+            run = _recalled(path, folder, target, here=here, observer=_heard(observer, here))
+            return run.result() if run.complete else run.finish()
 
 
-def _recalled(folder: RunFolder, device: torch.device, observer: Observer) -> Run:
+def _recalled(
+    path: Path, folder: RunFolder | None, device: torch.device, *, here: Processes, observer: Observer
+) -> Run:
     """Make the run that wrote the folder's `last.pth`, where it stood then."""
-    path = folder.path / "last.pth"
-    last = load_checkpoint(path)
-    if last.resume is None:
-        raise InputError(f"{path} holds no state to resume from", hint="give the folder of a run")
+    source = path / "last.pth"
+    last = here.same(load_checkpoint(source) if here.main else None)
+    if last is None or last.resume is None:
+        raise InputError(f"{source} holds no state to resume from", hint="give the folder of a run")
     try:
         settings = parse_settings(last.training["settings"])
-        prepared = prepare(settings)
+        with here.main_first():
+            prepared = prepare(settings)
         digests = {name: last.training[name] for name in prepared.digests}
         if digests != prepared.digests:
-            raise InputError(
-                f"the images are not those that {folder.path} began with", hint="begin a new run"
-            )
-        network = _network(settings, prepared)
-        network.load_state_dict(last.state)
-        run = Run(folder, settings, prepared, network.to(device), observer)
-        run.recall(last.resume)
+            raise InputError(f"the images are not those that {path} began with", hint="begin a new run")
+        engine = _engine(settings, prepared, device, here=here, state=last.state)
+        run = Run(path, folder, settings=settings, prepared=prepared, engine=engine, observer=observer)
+        run.recall(last)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise CheckpointError(f"{path} holds no state that a run wrote ({reason})") from error
+        raise CheckpointError(f"{source} holds no state that a run wrote ({reason})") from error
     return run
+
+
+def _device(name: str) -> torch.device:
+    """Return the device of this process: each of several on one machine has a GPU of its own."""
+    here, device = announced(), resolve_device(name)
+    if here.world == 1 or device.type != "cuda" or device.index is not None:
+        return device
+    device = resolve_device(f"cuda:{here.local}")
+    torch.cuda.set_device(device)
+    return device
+
+
+@contextmanager
+def _held(folder: RunFolder | None) -> Iterator[None]:
+    """Give the folder up at the end, whatever happens."""
+    try:
+        yield
+    finally:
+        if folder is not None:
+            folder.release()
+
+
+def _heard(observer: Observer | None, here: Processes) -> Observer:
+    """Return who is told of the progress: of several processes, the first tells."""
+    return observer if observer is not None and here.main else Observer()
+
+
+def _engine(
+    settings: Settings,
+    prepared: Prepared,
+    device: torch.device,
+    *,
+    here: Processes,
+    state: dict[str, torch.Tensor] | None = None,
+) -> Engine:
+    """Build what trains, with the weights given or those that a new run begins with."""
+    teacher = find_teacher(settings.distill, prepared)
+    network = _network(settings, prepared)
+    if state is None:
+        begin(network, settings, prepared)
+    else:
+        network.load_state_dict(state)
+        freeze(network, settings)
+    entry = model_entry(settings.model.name)
+    return Engine(
+        network.to(device),
+        settings,
+        prepared,
+        teacher=teacher,
+        here=here,
+        convolutional=entry.convolutional,
+    )
 
 
 def _network(settings: Settings, prepared: Prepared) -> nn.Module:
