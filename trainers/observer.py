@@ -42,6 +42,9 @@ class Observer:
     def prepared(self, prepared: Prepared, network: nn.Module, device: torch.device) -> None:
         """The data and the network are there."""
 
+    def notice(self, message: str) -> None:
+        """Something is not as it could be expected; training goes on."""
+
     def advance(self, images: int) -> None:
         """A step was made."""
 

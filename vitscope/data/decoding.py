@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ __all__ = ["decode_ahead", "decode_files"]
 # A task of several files: handing over a task costs as much as decoding a few small images.
 _PER_TASK = 16
 _MOST_THREADS = 8
+_Item = TypeVar("_Item")
 
 
 def decode_files(
@@ -39,7 +40,7 @@ def decode_files(
         ImageError: A file cannot be read; of several, the first in order is named.
     """
     with _workers() as workers:
-        batch = _Batch(workers, paths, preprocessing)
+        batch = _Batch(workers, paths, _shape(preprocessing), _reader(preprocessing))
         try:
             return batch.result(progress)
         except BaseException:
@@ -48,19 +49,26 @@ def decode_files(
 
 
 def decode_ahead(
-    batches: Sequence[Sequence[Path]], preprocessing: Preprocessing
+    batches: Sequence[Sequence[_Item]],
+    shape: tuple[int, int, int],
+    read: Callable[[_Item], NDArray[np.uint8]],
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield each batch decoded, while the next one is being decoded in the background.
+
+    Args:
+        batches: The items of each batch, such as paths.
+        shape: Channels, rows and columns of an item's pixels.
+        read: Makes an item's pixels; it is called from several threads.
 
     Raises:
         ImageError: A file cannot be read; the batches before its own have been yielded.
     """
     workers = _workers()
     try:
-        following = _Batch(workers, batches[0], preprocessing) if batches else None
-        for paths in [*batches[1:], None]:
+        following = _Batch(workers, batches[0], shape, read) if batches else None
+        for items in [*batches[1:], None]:
             current = following
-            following = None if paths is None else _Batch(workers, paths, preprocessing)
+            following = None if items is None else _Batch(workers, items, shape, read)
             if current is not None:
                 yield current.result()
     finally:
@@ -68,15 +76,19 @@ def decode_ahead(
 
 
 class _Batch:
-    """Files on their way into one array."""
+    """Items on their way into one array."""
 
     def __init__(
-        self, workers: ThreadPoolExecutor, paths: Sequence[Path], preprocessing: Preprocessing
+        self,
+        workers: ThreadPoolExecutor,
+        items: Sequence[_Item],
+        shape: tuple[int, int, int],
+        read: Callable[[_Item], NDArray[np.uint8]],
     ) -> None:
-        self.array = np.empty((len(paths), preprocessing.channels, *preprocessing.size), dtype=np.uint8)
-        starts = range(0, len(paths), _PER_TASK)
+        self.array = np.empty((len(items), *shape), dtype=np.uint8)
+        starts = range(0, len(items), _PER_TASK)
         self.tasks: list[Future[int]] = [
-            workers.submit(_fill, self.array[at : at + _PER_TASK], paths[at : at + _PER_TASK], preprocessing)
+            workers.submit(_fill, self.array[at : at + _PER_TASK], items[at : at + _PER_TASK], read)
             for at in starts
         ]
 
@@ -89,10 +101,20 @@ class _Batch:
         return self.array
 
 
-def _fill(target: NDArray[np.uint8], paths: Sequence[Path], preprocessing: Preprocessing) -> int:
-    for place, path in enumerate(paths):
-        target[place] = preprocessing.pixels(read_image(path))
-    return len(paths)
+def _fill(
+    target: NDArray[np.uint8], items: Sequence[_Item], read: Callable[[_Item], NDArray[np.uint8]]
+) -> int:
+    for place, item in enumerate(items):
+        target[place] = read(item)
+    return len(items)
+
+
+def _shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
+    return (preprocessing.channels, *preprocessing.size)
+
+
+def _reader(preprocessing: Preprocessing) -> Callable[[Path], NDArray[np.uint8]]:
+    return lambda path: preprocessing.pixels(read_image(path))
 
 
 def _workers() -> ThreadPoolExecutor:

@@ -112,10 +112,9 @@ class ImageSet:
         if self.array is not None:
             yield from (self.pixels(preprocessing, chunk) for chunk in chunks)
             return
-        files = self._files
-        yield from map(
-            _tensor, decode_ahead([[files[index] for index in chunk] for chunk in chunks], preprocessing)
-        )
+        shape = (preprocessing.channels, *preprocessing.size)
+        arrays = decode_ahead(chunks, shape, lambda index: preprocessing.pixels(self.image(int(index))))
+        yield from map(_tensor, arrays)
 
     def in_memory(
         self, preprocessing: Preprocessing, *, progress: Callable[[int, int], None] | None = None

@@ -89,8 +89,15 @@ class Preprocessing:
         left, top = (width - seen_width) // 2, (height - seen_height) // 2
         return left, top, left + seen_width, top + seen_height
 
-    def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
+    def pixels(
+        self, image: Image.Image, window: tuple[int, int, int, int] | None = None
+    ) -> NDArray[np.uint8]:
         """Cut, resize and convert one picture: uint8 `[channel, row, column]`.
+
+        Args:
+            image: The picture.
+            window: Left, top, right and bottom of what is seen of it, in its own pixels, in the place of
+                what the model sees otherwise; it is stretched to the input's size.
 
         Raises:
             ValueError: The picture's mode has no defined 8-bit form (`vitscope.data.images.flatten`).
@@ -99,7 +106,9 @@ class Preprocessing:
         image = flatten(image)
         if self.channels == 1 and image.mode != "L":
             image = image.convert("L")
-        if self.resize is not None:
+        if window is not None:
+            image = image.crop(window).resize((columns, rows), _RESAMPLING[self.interpolation])
+        elif self.resize is not None:
             image = self._centre(image)
         elif image.size != (columns, rows):
             box = self.region(*image.size)
