@@ -8,6 +8,7 @@ processes share each batch: they end in the weights of one, up to the order of s
 from __future__ import annotations
 
 import time
+import warnings
 from contextlib import contextmanager, nullcontext
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
@@ -97,7 +98,7 @@ class Engine:
         network: Any = self.network
         if self.here.world > 1:
             ids = [self.device] if self.device.type == "cuda" else None
-            network = DistributedDataParallel(network, device_ids=ids)
+            network = DistributedDataParallel(network, device_ids=ids, gradient_as_bucket_view=True)
         return torch.compile(network) if compiled else network  # type: ignore[no-any-return]
 
     @property
@@ -191,7 +192,7 @@ class Engine:
                 losses, hits = self._forward(batch, rows)
                 part = losses.sum() / batch.size
                 # The processes' gradients are averaged, their parts of the mean are to be summed.
-                (part * here.world).backward()  # type: ignore[no-untyped-call]
+                self._backward(part * here.world)
             loss += part.detach()
             right += hits
         if settings.clip_grad is not None:
@@ -224,6 +225,12 @@ class Engine:
             weight = self.settings.distill.share
             losses = (1 - weight) * losses + weight * self.teacher.losses(logits, answers)
         return losses, hits.sum()
+
+    def _backward(self, loss: Tensor) -> None:
+        with warnings.catch_warnings():
+            # Of convolutions, whose gradients another process's buffer lays out otherwise: a copy, no error.
+            warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+            loss.backward()  # type: ignore[no-untyped-call]
 
     def _set_learning_rate(self, epoch: int, step: int) -> float:
         steps = len(self.starts)

@@ -18,6 +18,7 @@ from vitscope.errors import EnvironmentFault, InputError, NotFiniteError, Output
 from vitscope.inference.classifier import load
 from vitscope.inference.prediction import predict
 from vitscope.trainers import engine, preparation
+from vitscope.trainers.batches import batch_bounds
 from vitscope.trainers.preparation import prepare
 from vitscope.trainers.training import train
 
@@ -51,7 +52,11 @@ def test_the_run_folder(finished):
     assert manifest["result"]["digest"] == result.digest == load_checkpoint(folder / "best.pth").digest
     assert manifest["result"]["folder"] == "run"
     assert manifest["provenance"]["data_digest"] == prepare(small()).train.digest
-    assert manifest["provenance"]["config"] == {"threads": torch.get_num_threads(), "device": "cpu"}
+    assert manifest["provenance"]["config"] == {
+        "threads": torch.get_num_threads(),
+        "device": "cpu",
+        "processes": 1,
+    }
     newest = max(
         (path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_mtime_ns
     )
@@ -245,7 +250,7 @@ def test_a_model_that_does_not_fit_into_memory(monkeypatch, tmp_path):
     ],
 )
 def test_batches(images, size, expected):
-    assert engine._batch_starts(images, size) == expected
+    assert batch_bounds(images, size) == expected
 
 
 @pytest.mark.parametrize("size", [1000, 49, 98])

@@ -38,6 +38,7 @@ class ModelEntry:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     attention: bool = True
+    convolutional: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
@@ -66,7 +67,7 @@ MODELS: dict[str, ModelEntry] = {
 }
 
 
-def _entry(name: str) -> ModelEntry:
+def model_entry(name: str) -> ModelEntry:
     if name not in MODELS:
         near = get_close_matches(name, MODELS, n=1)
         raise InputError(
@@ -86,7 +87,7 @@ def resolve_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: An unknown model or option.
     """
-    entry = _entry(name)
+    entry = model_entry(name)
     chosen = {key: value for key, value in given.items() if value is not None}
     unknown = [key for key in chosen if key not in entry.options and key not in _OF_THE_DATA]
     if unknown:
@@ -112,5 +113,5 @@ def build_model(name: str, options: Mapping[str, Any]) -> nn.Module:
     Raises:
         InputError: An unknown model or option, or numbers that do not fit together.
     """
-    entry = _entry(name)
+    entry = model_entry(name)
     return entry.build(**resolve_options(name, options), **entry.fixed)

@@ -1,0 +1,75 @@
+"""Several processes that share a run end where one alone does."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+import torch
+
+from tests.oracles.forked import shared
+from tests.trainers.runs import STEPS, Journal, assert_same_run, history, small
+from vitscope.checkpoint.files import load_checkpoint
+from vitscope.errors import Interrupted
+from vitscope.trainers.training import resume, train
+
+# Dropout differs between processes, and is off.
+PLAIN = {"model": {"dropout": 0.0, "drop_path": 0.0}, "ema": 0.9}
+
+
+def whole(rank, folder, changes):
+    result = train(small(**PLAIN | changes), out=folder, device="cpu")
+    return result.digest, result.validation_accuracy
+
+
+def losses(folder):
+    return torch.tensor(load_checkpoint(folder / "last.pth").resume["state"]["losses"])
+
+
+def assert_close_runs(one, other):
+    columns = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+    first, second = (
+        torch.tensor([[float(row[name]) for name in columns] for row in history(folder)])
+        for folder in (one, other)
+    )
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"augment": {"mixup": 0.8, "cutmix": 1.0}, "accumulate": 2, "batch_size": 15}]
+)
+def test_two_processes_are_as_one(tmp_path, changes):
+    settings = small(**PLAIN | changes)
+    train(settings, out=tmp_path / "one", device="cpu")
+    answers = shared(2, whole, tmp_path / "two", changes)
+    assert answers[0][1] == answers[1][1], answers
+    assert_close_runs(tmp_path / "one", tmp_path / "two")
+    first, second = (load_checkpoint(tmp_path / name / "last.pth").state for name in ("one", "two"))
+    for name, tensor in first.items():
+        torch.testing.assert_close(tensor, second[name], rtol=0, atol=1e-3, msg=name)
+
+
+def stopped(rank, folder):
+    act = None if rank else lambda: os.kill(os.getpid(), signal.SIGINT)
+    try:
+        train(small(**PLAIN), out=folder, device="cpu", observer=Journal(STEPS + 2, act))
+    except Interrupted as error:
+        return error.exit_code
+    return None
+
+
+def resumed(rank, folder):
+    return resume(folder, device="cpu").epochs
+
+
+def test_a_signal_to_one_stops_all_and_they_go_on_together(tmp_path):
+    shared(2, whole, tmp_path / "whole", {})
+    codes = shared(2, stopped, tmp_path / "run")
+    assert codes[0] == 130
+    assert codes[1] in (130, 143), codes  # it was told by the first
+    state = load_checkpoint(tmp_path / "run" / "last.pth").resume["state"]
+    assert (state["epoch"], state["step"]) == (1, 2)
+    assert shared(2, resumed, tmp_path / "run") == [3, 3]
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+    assert not list((tmp_path / "run").rglob(".*"))
