@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,7 @@ from vitscope.errors import UsageError
 from vitscope.paths import fresh_path
 
 if TYPE_CHECKING:
+    from vitscope.records.attention import Pool
     from vitscope.report.attention import AttentionView
 
 __all__ = ["attention"]
@@ -77,6 +78,7 @@ def attention(
     data: options.Data = None,
     weights: options.Weights = None,
     classes: options.Classes = None,
+    pool: options.PoolName = None,
     overlays: options.Overlays = False,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -87,13 +89,16 @@ def attention(
     Example: vitscope attention --rollout img.png
     """
     names = _names(rollout=rollout, raw=raw, grid=grid, method=method, methods=methods)
-    parts = _Parts(layers, heads, grid, animate)
+    parts = _Parts(layers, heads, grid, animate, pool)
     parts.check(names)
     panels = raw or parts.named != ""
     for name, given in {"--evaluate": evaluate, "--target": target, "--overlays": overlays}.items():
         if panels and given:
-            raise UsageError(f"{name} is for whole methods, and does not go with {parts.named or '--raw'}")
-    asked = Asked(names, tuple(target or ("predicted",)), evaluate, overlays)
+            raise UsageError(
+                f"{name} is for whole methods, and does not go with {parts.named or '--raw'}",
+                hint=f"leave one of them out; --method {names[0]} is a whole method",
+            )
+    asked = Asked(names, tuple(target or ("predicted",)), evaluate, overlays, pool)
     wanted = Wanted.found(images, index, split, data)
     asked.check_labels(wanted)
     check_out(out, overwrite=overwrite)
@@ -107,12 +112,13 @@ def attention(
 
 @dataclass(frozen=True)
 class _Parts:
-    """Which layers and heads are looked at by themselves, and whether the layers are animated."""
+    """Which layers and heads are looked at by themselves, whether they move, and what the head reads."""
 
     layers: str | None
     heads: str | None
     grid: bool
     animate: bool
+    pool: Pool | None
 
     @property
     def named(self) -> str:
@@ -133,16 +139,27 @@ class _Parts:
         """
         if self.heads is not None:
             if methods != ("raw",):
-                raise UsageError("--heads is for --raw and --grid: other methods fuse the heads")
+                raise UsageError(
+                    "--heads is for --raw and --grid: other methods fuse the heads",
+                    hint="add --raw or --grid",
+                )
             parse_parts(self.heads, "--heads")
         if self.layers is not None:
             if methods not in (("raw",), ("rollout",)):
-                raise UsageError(f"--layers is for --raw and --rollout, not for {', '.join(methods)}")
+                raise UsageError(
+                    f"--layers is for --raw and --rollout, not for {', '.join(methods)}",
+                    hint="one of them alone, without --methods",
+                )
             parse_parts(self.layers, "--layers")
         if self.animate and methods != ("rollout",):
-            raise UsageError("--animate is for --rollout: it shows rollout layer by layer")
+            raise UsageError(
+                "--animate is for --rollout: it shows rollout layer by layer",
+                hint="--grid shows raw attention layer by layer",
+            )
         if self.animate and self.layers is not None:
-            raise UsageError("--animate goes through all layers: leave out --layers")
+            raise UsageError(
+                "--animate goes through all layers: leave out --layers", hint="or leave out --animate"
+            )
 
     def view(self, method: str) -> AttentionView:
         """Return what to look at, as the report takes it."""
@@ -153,6 +170,7 @@ class _Parts:
             layers=parse_parts(self.layers or ("all" if self.grid else ""), "--layers"),
             heads=parse_parts(self.heads or "", "--heads"),
             animate=self.animate,
+            pool=self.pool,
         )
 
 
@@ -167,7 +185,10 @@ def _names(
     }
     ways = [name for name, on in given.items() if on]
     if len(ways) > 1:
-        raise UsageError(f"{ways[0]} and {ways[1]} cannot be given together")
+        raise UsageError(
+            f"{ways[0]} and {ways[1]} cannot be given together",
+            hint="several: --methods rollout,raw,relevance",
+        )
     if raw or grid:
         return ("raw",)
     return method_names(method, methods) or ("rollout",)
@@ -191,8 +212,13 @@ def _panels(model: Model, wanted: Wanted, place: Place, view: AttentionView) -> 
             progress=progress,
         )
     if place.json:
-        about = {"folder": str(report.folder), "checkpoint": model.source, "methods": [view.method]}
-        result_json(about | {"heatmaps": {view.method: "heatmaps.npz"}, "images": list(report.rows)})
+        about: dict[str, Any] = {
+            "folder": str(report.folder),
+            "checkpoint": model.source,
+            "methods": [view.method],
+        }
+        about |= {"heatmaps": {view.method: "heatmaps.npz"}, "images": list(report.rows), "warnings": []}
+        result_json(about)
         return
     table_of(report.rows)
     kinds = "PDF, PNG and GIF" if view.animate else "PDF and PNG"

@@ -65,6 +65,7 @@ def explain(
     data: options.Data = None,
     weights: options.Weights = None,
     classes: options.Classes = None,
+    pool: options.PoolName = None,
     overlays: options.Overlays = False,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -92,15 +93,21 @@ def explain(
         }
         for name, value in given.items():
             if value:
-                raise UsageError(f"--errors chooses images and classes itself: leave out {name}")
+                raise UsageError(
+                    f"--errors chooses images and classes itself: leave out {name}",
+                    hint="--pair A,B names the classes, --limit how many images, --method the method",
+                )
         check_out(out, overwrite=overwrite)
-        asked_errors = Errors(errors, pair, limit, difference, method, data)
+        asked_errors = Errors(errors, pair, limit, difference, method, data, pool)
         maker = Model(checkpoint or "", weights, classes, device)
         explain_errors(asked_errors, maker, place)
         return
     if pair is not None or difference or limit != _MISTAKES:
-        raise UsageError("--pair, --limit and --difference go with --errors", hint="name an evaluation")
-    asked = Asked(method_names(method, methods), tuple(target or ("predicted",)), evaluate, overlays)
+        raise UsageError(
+            "--pair, --limit and --difference go with --errors",
+            hint="name an evaluation: --errors evaluation-test",
+        )
+    asked = Asked(method_names(method, methods), tuple(target or ("predicted",)), evaluate, overlays, pool)
     wanted = Wanted.found(images, index, split, data)
     asked.check_labels(wanted)
     check_out(out, overwrite=overwrite)

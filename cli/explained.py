@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from vitscope.cli.wanted import Wanted
     from vitscope.inference.classifier import Classifier
+    from vitscope.records.attention import Pool
     from vitscope.report.explanation import ExplanationReport
     from vitscope.report.request import Target
 
-__all__ = ["Asked", "Model", "Place", "method_names", "run_explanation", "table_of"]
+__all__ = ["Asked", "Model", "Place", "method_names", "run_explanation", "table_of", "warn"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Asked:
-    """Which maps are asked for: methods, none for one that suits the model; targets; evidence; pictures.
+    """Which maps: methods, none for one that suits the model; targets; evidence; pictures; what is read.
 
     Raises:
         UsageError: They do not go together.
@@ -74,12 +75,14 @@ class Asked:
     targets: tuple[str, ...]
     evaluate: bool
     overlays: bool
+    pool: Pool | None = None
 
     def __post_init__(self) -> None:
         from vitscope.report.request import check_request
 
         # The method that stands for none explains a class.
-        check_request(self.methods or ("relevance",), self.targets, evaluate=self.evaluate)
+        methods = self.methods or ("relevance",)
+        check_request(methods, self.targets, evaluate=self.evaluate, pool=self.pool)
 
     def check_labels(self, wanted: Wanted) -> None:
         """Refuse true classes of images that have none.
@@ -99,6 +102,7 @@ def run_explanation(model: Model, wanted: Wanted, asked: Asked, place: Place, *,
 
     `called` is what the folder's name begins with where none is given.
     """
+    from vitscope.explain.methods import find_method
     from vitscope.report.explanation import report_explanation
     from vitscope.report.maps import default_method
 
@@ -106,7 +110,7 @@ def run_explanation(model: Model, wanted: Wanted, asked: Asked, place: Place, *,
     chosen = [target_of(classifier, name) for name in asked.targets]
     methods = asked.methods
     if not methods:
-        methods = (default_method(classifier),)
+        methods = (default_method(classifier, pool=asked.pool),)
         talk(f"method: {methods[0]} (for {classifier.name}; others with --method)", quiet=place.quiet)
     subjects, own = wanted.subjects(classifier, labelled="true" in chosen)
     name = f"{called}-{methods[0]}" if len(methods) == 1 else called
@@ -120,6 +124,7 @@ def run_explanation(model: Model, wanted: Wanted, asked: Asked, place: Place, *,
             targets=chosen,
             evaluate=asked.evaluate,
             overlays=asked.overlays,
+            pool=asked.pool if any(find_method(name).attends for name in methods) else None,
             overwrite=place.overwrite,
             images=own,
             progress=progress,
@@ -134,7 +139,7 @@ def method_names(method: str | None, methods: str | None) -> tuple[str, ...]:
         UsageError: Both are given, or a name is empty.
     """
     if method is not None and methods is not None:
-        raise UsageError("--method and --methods cannot be given together")
+        raise UsageError("--method and --methods cannot be given together", hint="name all with --methods")
     if methods is None:
         return () if method is None else (method,)
     names = tuple(name.strip() for name in methods.split(","))
@@ -167,8 +172,13 @@ def tell(report: ExplanationReport, model: Model, place: Place) -> None:
         _tell_faithfulness(report.faithfulness)
     files = ", ".join(report.heatmaps.values())
     talk(f"written to {report.folder}, PDF and PNG, and the maps as {files}", quiet=place.quiet)
-    for note in report.notes:
-        talk(note, quiet=place.quiet)
+    warn(report.notes, quiet=place.quiet)
+
+
+def warn(notes: Sequence[str], *, quiet: bool) -> None:
+    """Say what is to be known of results, on stderr; JSON has it as `warnings`."""
+    for note in notes:
+        talk(f"WARNING: {note}", quiet=quiet)
 
 
 def table_of(rows: Sequence[dict[str, Any]]) -> None:
@@ -204,4 +214,5 @@ def _summary(report: ExplanationReport, model: Model) -> dict[str, Any]:
         "heatmaps": report.heatmaps,
         "images": list(report.rows),
         "faithfulness": report.faithfulness,
+        "warnings": list(report.notes),
     }

@@ -1,9 +1,9 @@
-"""The options that `vitscope attention` and `vitscope explain` share."""
+"""The options that `attention` and `explain` share, and some of them `faithfulness` and `inspect`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +19,7 @@ __all__ = [
     "MethodName",
     "MethodNames",
     "Overlays",
+    "PoolName",
     "SplitOfIndex",
     "TargetNames",
     "Weights",
@@ -84,6 +85,15 @@ Classes = Annotated[
     Path | None,
     typer.Option(
         "--classes", help="The class names: a text file, a name a line, or JSON.", rich_help_panel=_MODEL
+    ),
+]
+PoolName = Annotated[
+    Literal["cls", "mean"] | None,
+    typer.Option(
+        "--pool",
+        help="What the head reads: cls, the class token, or mean, of the patches.",
+        show_default="as the model tells",
+        rich_help_panel=_MODEL,
     ),
 ]
 SplitOfIndex = Annotated[

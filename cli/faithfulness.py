@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vitscope.cli import explanation_options as options
 from vitscope.cli.console import progress_bar, result, result_json, table, talk
+from vitscope.cli.explained import Model, warn
 from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
-from vitscope.cli.subjects import check_out, data_of, find_model
+from vitscope.cli.subjects import check_out, data_of
 from vitscope.errors import UsageError
 from vitscope.paths import fresh_path
 
 if TYPE_CHECKING:
     from vitscope.data.imageset import ImageSet
     from vitscope.inference.classifier import Classifier
+    from vitscope.records.attention import Pool
     from vitscope.report.faithfulness import FaithfulnessReport
 
 __all__ = ["faithfulness"]
@@ -51,6 +53,9 @@ def faithfulness(
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="Of the choice of images, and of all noise.")
     ] = 0,
+    weights: options.Weights = None,
+    classes: options.Classes = None,
+    pool: options.PoolName = None,
     out: Out = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -61,25 +66,27 @@ def faithfulness(
 
     Example: vitscope faithfulness best.pth --limit 100 --methods rollout,relevance,grad-cam
     """
+    from vitscope.report.request import check_request
+
     check_out(out, overwrite=overwrite)
     measured = _metrics(metrics)
     named = _methods(methods)
-    source = find_model(model, quiet=quiet)
-    from vitscope.inference.classifier import load
+    if named:
+        check_request(named, ["predicted"], pool=pool)
+    maker = Model.found(model, weights, classes, device, quiet=quiet)
     from vitscope.report.faithfulness import Question, report_faithfulness
 
-    classifier = load(source, device=device)
+    classifier = maker.open()
     images = _images(classifier, data, split, limit=limit, seed=seed)
-    chosen = named or _applicable(classifier, images, quiet=quiet)
+    chosen = named or _applicable(classifier, images, pool, quiet=quiet)
     talk(f"{', '.join(chosen)} on {images.name}, {split}: {len(images):,} images", quiet=quiet)
-    beside = Path(source).parent if Path(source).is_file() else Path()
-    folder = out if out is not None else fresh_path(beside / f"faithfulness-{split}")
+    folder = out if out is not None else fresh_path(maker.beside / f"faithfulness-{split}")
     with progress_bar("measuring", _work(chosen, measured, len(images)), quiet=quiet) as progress:
         report = report_faithfulness(
             classifier,
             images,
             folder,
-            question=Question(chosen, measured, target, seed),
+            question=Question(chosen, measured, target, seed, pool),
             overwrite=overwrite,
             progress=progress,
         )
@@ -87,6 +94,7 @@ def faithfulness(
         result_json(report.metrics() | {"folder": str(report.folder)})
     else:
         _summarise(report)
+        warn(report.metrics()["warnings"], quiet=quiet)
 
 
 def _metrics(names: str | None) -> tuple[str, ...]:
@@ -110,7 +118,10 @@ def _methods(names: str | None) -> tuple[str, ...]:
     given = dict.fromkeys(name.strip() for name in names.split(","))
     found = tuple(find_method(name).name for name in given if not is_baseline(name))
     if not found:
-        raise UsageError("there is no method but the baselines, which are always measured")
+        raise UsageError(
+            "there is no method but the baselines, which are always measured",
+            hint="add one, such as relevance",
+        )
     return found
 
 
@@ -122,13 +133,14 @@ def _images(model: Classifier, data: str | None, split: Split, *, limit: int, se
     return images.take(stratified_subset(images.labels, limit, seed=seed))
 
 
-def _applicable(model: Classifier, images: ImageSet, *, quiet: bool) -> tuple[str, ...]:
+def _applicable(model: Classifier, images: ImageSet, pool: Pool | None, *, quiet: bool) -> tuple[str, ...]:
     """Return the methods that apply to the model, and say why each other one is left out."""
     from vitscope.errors import CaptureError
     from vitscope.explain.faithfulness import applicable_methods
+    from vitscope.explain.methods import METHODS, pool_options
 
     first = model.prepare(images.pixels(model.preprocessing, [0]))
-    found, refused = applicable_methods(model, first)
+    found, refused = applicable_methods(model, first, options=pool_options(METHODS, pool))
     for name, why in refused.items():
         talk(f"without {name}: {why}", quiet=quiet)
     if not found:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vitscope.cli import explanation_options as options
 from vitscope.cli.console import progress_bar, result, result_json, table, talk
+from vitscope.cli.explained import Model, warn
 from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
-from vitscope.cli.subjects import check_out, data_of, find_model
+from vitscope.cli.subjects import check_out, data_of
 from vitscope.errors import UsageError
 from vitscope.paths import fresh_path
 
@@ -45,10 +46,9 @@ def inspect(
             "--only", help="heads, class-rollout, positions, filters, lens, cka, with commas between."
         ),
     ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option("--weights", help="A file with the weights of a named MODEL.", rich_help_panel="Files"),
-    ] = None,
+    weights: options.Weights = None,
+    classes: options.Classes = None,
+    pool: options.PoolName = None,
     out: Out = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -61,21 +61,25 @@ def inspect(
     """
     parts = _parts(only, other)
     check_out(out, overwrite=overwrite)
-    source = find_model(model, quiet=quiet)
-    from vitscope.inference.classifier import load
+    maker = Model.found(model, weights, classes, device, quiet=quiet)
     from vitscope.report.inspection import report_inspection
 
-    first = load(source, weights=weights, device=device)
+    first = maker.open()
     images = _images(first, parts, data, split=split, limit=limit)
-    second = None if other is None else _other(source, other, device)
-    checkpoint = Path(source) if Path(source).is_file() else None
-    beside = Path() if checkpoint is None else checkpoint.parent
-    folder = out if out is not None else fresh_path(beside / f"inspection-{split}")
+    second = None if other is None else _other(maker.source, other, device)
+    folder = out if out is not None else fresh_path(maker.beside / f"inspection-{split}")
     if images is not None:
         talk(f"{first.name} on {images.name}, {split}: {len(images):,} images", quiet=quiet)
     with progress_bar("looking", 0 if images is None else len(images), quiet=quiet) as progress:
         report = report_inspection(
-            first, images, folder, parts=parts, other=second, overwrite=overwrite, progress=progress
+            first,
+            images,
+            folder,
+            parts=parts,
+            other=second,
+            pool=pool,
+            overwrite=overwrite,
+            progress=progress,
         )
     for part, why in report.inspection.absent.items():
         talk(f"no {part}: {why}", quiet=quiet)
@@ -83,6 +87,7 @@ def inspect(
         result_json(report.found | {"folder": str(report.folder)})
     else:
         _summarise(report)
+        warn(report.found["warnings"], quiet=quiet)
 
 
 def _parts(only: str | None, other: str | None) -> list[str] | None:

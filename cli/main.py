@@ -81,7 +81,8 @@ def _usage(error: Any) -> int:  # noqa: ANN401 - a class private to Typer
     """Print what the parser of the command line found, in our form."""
     context = getattr(error, "ctx", None)
     hint = f"see {context.command_path} --help" if context is not None else ""
-    message = error.format_message()
+    # What a choice of words is checked by says that it is an error, twice.
+    message = error.format_message().replace("Value error, ", "", 1)
     complain(UsageError(message[:1].lower() + message[1:], hint=hint))
     return int(error.exit_code)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vitscope.cli.console import progress_bar, result_json, table, talk
 from vitscope.cli.evaluated import predictions_folder
+from vitscope.cli.explained import warn
 from vitscope.cli.subjects import data_of, find_class
 from vitscope.errors import InputError, UsageError
 from vitscope.paths import fresh_path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from vitscope.cli.options import Split
     from vitscope.data.imageset import ImageSet
     from vitscope.inference.classifier import Classifier
+    from vitscope.records.attention import Pool
     from vitscope.records.predictions import Predictions
     from vitscope.report.mistakes import MistakesReport
 
@@ -36,9 +38,10 @@ class Errors:
         difference: Whether one map less the other is drawn too.
         method: The method; None for one that suits the model.
         data: Where the images are, if not where the model's are.
+        pool: What the head reads, where the model does not tell.
 
     Raises:
-        UsageError: The method is unknown or explains no class.
+        UsageError: The method is unknown, explains no class, or takes no notice of the pool.
     """
 
     evaluation: Path
@@ -47,14 +50,17 @@ class Errors:
     difference: bool
     method: str | None
     data: str | None
+    pool: Pool | None
 
     def __post_init__(self) -> None:
         from vitscope.explain.methods import find_method
+        from vitscope.report.request import check_request
 
         if self.method is not None and not find_method(self.method).per_class:
             raise UsageError(
                 f"{self.method} explains no class, and --errors tells two apart", hint="relevance does"
             )
+        check_request([self.method or "relevance"], ["predicted"], pool=self.pool)
 
 
 def explain_errors(asked: Errors, model: Model, place: Place) -> None:
@@ -83,6 +89,7 @@ def explain_errors(asked: Errors, model: Model, place: Place) -> None:
     mistakes = choose_mistakes(predictions, pair=pair, limit=asked.limit)
     if not model.source:
         model = replace(model, source=_maker(predictions, asked.evaluation, quiet=place.quiet))
+    from vitscope.explain.methods import find_method
     from vitscope.report.maps import default_method
     from vitscope.report.mistakes import report_mistakes
     from vitscope.report.origin import check_model
@@ -90,7 +97,7 @@ def explain_errors(asked: Errors, model: Model, place: Place) -> None:
     classifier = model.open()
     check_model(classifier, predictions)
     images = _images_of(predictions, classifier, asked.data)
-    method = asked.method or default_method(classifier)
+    method = asked.method or default_method(classifier, pool=asked.pool)
     if asked.method is None:
         talk(f"method: {method} (for {classifier.name}; another with --method)", quiet=place.quiet)
     out = place.out if place.out is not None else fresh_path(asked.evaluation / ".." / f"mistakes-{method}")
@@ -102,13 +109,20 @@ def explain_errors(asked: Errors, model: Model, place: Place) -> None:
             out,
             method=method,
             difference=asked.difference,
+            pool=asked.pool if find_method(method).attends else None,
             overwrite=place.overwrite,
             progress=progress,
         )
     names = [predictions.classes[index] for index in mistakes.pair]
     if place.json:
-        about = {"folder": str(report.folder), "checkpoint": model.source, "method": method, "pair": names}
-        result_json(about | {"counts": list(mistakes.counts), "images": list(report.rows)})
+        about: dict[str, Any] = {
+            "folder": str(report.folder),
+            "checkpoint": model.source,
+            "method": method,
+            "pair": names,
+        }
+        about |= {"counts": list(mistakes.counts), "images": list(report.rows)}
+        result_json(about | {"warnings": list(report.notes)})
     else:
         _tell(report, names, mistakes.counts, quiet=place.quiet)
 
@@ -122,7 +136,9 @@ def find_pair(text: str, classes: Sequence[str]) -> tuple[int, int]:
     parts = text.split(",")
     ways = [(",".join(parts[:cut]).strip(), ",".join(parts[cut:]).strip()) for cut in range(1, len(parts))]
     if not ways:
-        raise UsageError(f"expected --pair like cat,dog, got {text[:80]!r}")
+        raise UsageError(
+            f"expected --pair like cat,dog, got {text[:80]!r}", hint=f"such as {','.join(classes[:2])}"[:160]
+        )
     first, second = next((way for way in ways if way[0] in classes and way[1] in classes), ways[0])
     return find_class(classes, first), find_class(classes, second)
 
@@ -171,6 +187,5 @@ def _tell(report: MistakesReport, names: Sequence[str], counts: tuple[int, int],
     for first, second, count in ((*names, counts[0]), (*reversed(names), counts[1])):
         what = "image" if count == 1 else "images"
         talk(f"{first} taken for {second}: {count:,} {what}", quiet=quiet)
-    for note in report.notes:
-        talk(note, quiet=quiet)
+    warn(report.notes, quiet=quiet)
     talk(f"written to {report.folder}, PDF and PNG, and the maps as heatmaps.npz", quiet=quiet)

@@ -122,7 +122,10 @@ def find_images(arguments: Iterable[str]) -> list[Path]:
                 image for hit in hits for image in (_below(hit) if os.path.isdir(hit) else _images([hit]))
             ]
         if not matches:
-            raise ImageError(f"{argument} is no image, and no folder or pattern that holds one")
+            raise ImageError(
+                f"{argument} is no image, and no folder or pattern that holds one",
+                hint="images of the checkpoint's own data are named with --index 0-7",
+            )
         found += matches
     return found
 

@@ -13,7 +13,7 @@ import torch
 from vitscope.data.preprocessing import Preprocessing
 from vitscope.data.sources import DataSpec, dataset_names, load_split
 from vitscope.data.split import stratified_subset
-from vitscope.errors import DataError, UsageError
+from vitscope.errors import DataError
 from vitscope.models.registry import resolve_options
 from vitscope.trainers.augmentation.pipeline import Augmentation
 
@@ -90,7 +90,9 @@ def prepare(settings: Settings) -> Prepared:
         raise DataError(f"expected at least 2 training images and 1 for validation, got {counts}")
     channels = train.channels()
     size = given.image_size or _image_size(train)
-    augmentation = _augmentation(settings, channels=channels, size=size)
+    augmentation = Augmentation.from_settings(
+        settings.augment, source=given.source, channels=channels, size=size
+    )
     options = resolve_options(
         settings.model.name,
         settings.model.options() | {"classes": len(train.classes), "image_size": size, "channels": channels},
@@ -115,27 +117,6 @@ def _image_size(images: ImageSet) -> int:
     if shape is None or shape[0] != shape[1] or shape[0] > _LARGEST_RESIDENT:
         return _DEFAULT_SIZE
     return -(-shape[0] // 4) * 4  # 31 has no patch size, and 62 only 2, which makes 961 patches
-
-
-def _augmentation(settings: Settings, *, channels: int, size: int) -> Augmentation:
-    """Fill in flip and crop where they were left open: photographs and clothes take both, digits neither."""
-    chosen, name = settings.augment, settings.data.source
-    if name == "digits" and chosen.flip:
-        raise UsageError(
-            "augment.flip: digits are never flipped, a mirrored 2 is no digit", hint="leave it out"
-        )
-    if (chosen.crop_padding or 0) >= size:
-        raise UsageError(
-            f"augment.crop_padding: expected less than the image size {size}, got {chosen.crop_padding}"
-        )
-    natural = name == "fashion-mnist" or (name != "digits" and channels == 3)
-    return Augmentation(
-        flip=natural if chosen.flip is None else chosen.flip,
-        crop_padding=(size // 8 if natural else 0) if chosen.crop_padding is None else chosen.crop_padding,
-        rotation=chosen.rotation,
-        scale=chosen.scale,
-        translation=chosen.translation,
-    )
 
 
 def _statistics(images: ImageSet, neutral: Preprocessing) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -55,6 +56,10 @@ REFUSED = [
     (["explain", "--errors", "e", "--target", "3"], "leave out --target"),
     (["explain", "--errors", "e", "--method", "raw"], "explains no class"),
     (["explain", "--errors", "e", "--methods", "raw"], "leave out --methods"),
+    (["explain", "--errors", "e", "--method", "grad-cam", "--pool", "cls"], "grad-cam does not"),
+    (["explain", "--methods", "grad-cam,occlusion", "--pool", "mean"], "none of grad-cam, occlusion does"),
+    (["explain", "--pool", "both"], "'--pool': 'both' is not one of 'cls', 'mean'"),
+    (["attention", "--split", "foo"], "'--split': 'foo' is not one of 'train', 'validation', 'test'"),
 ]
 
 
@@ -148,7 +153,9 @@ def test_several_methods_and_layers_in_json(run, tiny_run, tmp_path):
     assert answer.exit_code == 0, answer.stderr
     assert answer.stderr == ""
     told = json.loads(answer.stdout)
-    assert list(told) == ["folder", "checkpoint", "methods", "heatmaps", "images", "faithfulness"]
+    keys = ["folder", "checkpoint", "methods", "heatmaps", "images", "faithfulness", "warnings"]
+    assert list(told) == keys
+    assert told["warnings"] == []
     assert told["heatmaps"] == {"rollout": "heatmaps-rollout.npz", "relevance": "heatmaps-relevance.npz"}
     assert [set(row) for row in told["images"]] == [
         {"name", "predicted", "confidence", "explained", "figure"}
@@ -156,6 +163,72 @@ def test_several_methods_and_layers_in_json(run, tiny_run, tmp_path):
     answer = run("attention", "--grid", "--index", "0", "--heads", "1", *checkpoint, "--out", "b")
     assert answer.exit_code == 0, answer.stderr
     assert len(Heatmap.load(tmp_path / "b" / "heatmaps.npz")) == 2  # layers
+    for words, said in (
+        (["--layers", "9-12"], "a layer in 0 … 1"),
+        (["--raw", "--heads", "2"], "a head in 0 … 1"),
+    ):
+        answer = run("attention", *words, "--index", "0", *checkpoint, "--out", "c")
+        assert answer.exit_code == 2
+        assert answer.stdout == ""
+        assert said in answer.stderr
+        assert "hint: the model has 2" in answer.stderr
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.fixture(scope="module")
+def dinov2(tmp_path_factory):
+    """A folder with a classifier of DINOv2's kind, whose head reads the class token and the mean."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32}
+    config = transformers.Dinov2Config(**shape, patch_size=8, id2label={0: "cat", 1: "dog"})
+    path = tmp_path_factory.mktemp("hf") / "dinov2"
+    transformers.Dinov2ForImageClassification(config).save_pretrained(path)
+    transformers.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(path)
+    return path
+
+
+def test_the_pool_of_a_head_that_reads_both_is_asked_for(run, dinov2, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    words = ("a.png", "--methods", "rollout,relevance", "--checkpoint", f"hf:{dinov2}", "--quiet", "--json")
+    answer = run("explain", *words, "--out", "o")
+    assert answer.exit_code == 3
+    assert "hint: say which the map is to be read from: --pool cls or --pool mean" in answer.stderr
+    found = {}
+    for pool in ("cls", "mean"):
+        answer = run("explain", *words, "--pool", pool, "--out", pool)
+        assert answer.exit_code == 0, answer.stderr
+        for name in ("rollout", "relevance"):
+            found[name, pool] = Heatmap.load(tmp_path / pool / f"heatmaps-{name}.npz")
+            assert found[name, pool].options["pool"] == pool
+    assert not np.allclose(found["rollout", "cls"].values, found["rollout", "mean"].values)
+
+
+@pytest.mark.slow
+def test_every_command_takes_the_pool(run, dinov2, tmp_path):
+    for number, name in enumerate(("cat", "dog") * 2):
+        (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "data" / name / f"{number}.png")
+    model, data = f"hf:{dinov2}", ("--data", "data", "--json", "--quiet")
+    answer = run(
+        "attention", "--grid", "--index", "0", "--checkpoint", model, *data, "--pool", "cls", "--out", "a"
+    )
+    assert answer.exit_code == 0, answer.stderr
+    assert Heatmap.load(tmp_path / "a" / "heatmaps.npz").options["query"] == "class token"
+    answer = run("faithfulness", model, *data, "--metrics", "deletion", "--pool", "cls", "--out", "f")
+    assert answer.exit_code == 0, answer.stderr
+    told = json.loads(answer.stdout)
+    assert {"rollout", "relevance", "legrad", "grad-cam"} <= {row["method"] for row in told["methods"]}
+    assert told["method_options"]["relevance"] == {"pool": "cls"}
+    assert told["warnings"] == ["scores of 4 images say little of a method, and their intervals are wide"]
+    answer = run("inspect", model, *data, "--only", "heads,class-rollout,cka", "--pool", "cls", "--out", "i")
+    assert answer.exit_code == 0, answer.stderr
+    told = json.loads(answer.stdout)
+    assert told["parts"] == ["heads", "class-rollout", "cka"]
+    assert "class_entropy" in told["heads"]
+    assert "CKA over 4 images is noisy" in told["warnings"][0]
 
 
 @pytest.mark.slow

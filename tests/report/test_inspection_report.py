@@ -60,7 +60,9 @@ def test_json_keys(report):
     found = json.loads((report.folder / "inspection.json").read_text())
     assert list(found) == [
         "model", "images", "parts", "absent", "heads", "class_rollout", "positions", "filters", "lens", "cka",
+        "warnings",
     ]  # fmt: skip
+    assert found["warnings"] == []
     assert found["images"] == found["lens"]["images"] == found["heads"]["images"] == 70
     assert found["absent"] == {}
     assert np.shape(found["heads"]["entropy"]["mean"]) == (2, 2)
@@ -102,6 +104,9 @@ def test_a_network_of_convolutions(tiny_resnet, images, tmp_path):
     model = load(tiny_resnet)
     made = report_inspection(model, images.take(range(8)), tmp_path / "out")
     assert made.found["parts"] == ["filters", "cka"]
+    assert made.found["warnings"] == [
+        "CKA over 8 images is noisy: layers that have nothing in common are within ±0.35 of 0 by chance alone"
+    ]
     assert set(made.found["absent"]) == {"heads", "class-rollout", "positions", "lens"}
     with pytest.raises(CaptureError, match="no transformer blocks"):
         report_inspection(model, images.take(range(8)), tmp_path / "none", parts=["lens"])

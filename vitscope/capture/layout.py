@@ -18,6 +18,9 @@ __all__ = ["Layout", "find_layout"]
 
 # What timm, torchvision, transformers and the hub of DINOv2 call the tokens before the patches.
 _TOKENS = ("cls_token", "class_token", "dist_token", "distillation_token", "reg_token", "register_tokens")
+_TELL_POOL = (
+    'say which the map is to be read from: --pool cls or --pool mean, capture(model, pool="cls") in Python'
+)
 _POOLS: dict[str, Pool] = {"token": "cls", "cls": "cls", "avg": "mean", "mean": "mean"}
 
 
@@ -158,7 +161,7 @@ def _pool(trunk: nn.Module | None, prefix: int, told: Layout, read: Read | None)
     if pool is None:
         raise CaptureError(
             f"the model pools its tokens by {stated!r}, neither a class token nor the mean of the patches",
-            hint='pass capture(model, pool="cls") or pool="mean" to read the attention that way',
+            hint=_TELL_POOL,
         )
     return pool
 
@@ -171,5 +174,5 @@ def _pool_of(read: Read, prefix: int) -> Pool:
     raise CaptureError(
         "the head reads neither a class token alone nor the mean of the patches alone"
         + ("" if read else ", as far as can be seen"),
-        hint='pass capture(model, pool="cls") or pool="mean" to read the attention that way',
+        hint=_TELL_POOL,
     )

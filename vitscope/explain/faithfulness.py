@@ -50,18 +50,21 @@ CHECKED = 20
 RANDOMISATION = ("randomisation", "randomisation_ssim")
 
 
-def applicable_methods(model: nn.Module, images: Tensor) -> tuple[tuple[str, ...], dict[str, str]]:
+def applicable_methods(
+    model: nn.Module, images: Tensor, *, options: Mapping[str, Mapping[str, Any]] | None = None
+) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the methods that apply to a model, and why each other one does not.
 
-    Each is tried on the first image; those of `SLOW` are left out.
+    Each is tried on the first image, with its options, if it has some; those of `SLOW` are left out.
     """
+    given = options or {}
     found, refused = [], {}
     for name in METHODS:
         if name in SLOW:
             refused[name] = "takes long, and is measured where it is asked for"
             continue
         try:
-            explain(model, images[:1], method=name)
+            explain(model, images[:1], method=name, **given.get(name, {}))
         except CaptureError as error:
             refused[name] = str(error)
         else:
@@ -140,7 +143,7 @@ def _check_methods(
     model: nn.Module, images: Tensor, methods: Sequence[str] | None, options: Mapping[str, Any]
 ) -> tuple[str, ...]:
     if methods is None:
-        methods, refused = applicable_methods(model, images)
+        methods, refused = applicable_methods(model, images, options=options)
         if not methods:
             raise CaptureError(f"no method applies to this model: {next(iter(refused.values()))}")
     names = tuple(dict.fromkeys(find_method(name).name for name in methods if not is_baseline(name)))

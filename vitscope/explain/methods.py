@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from vitscope.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from torch import Tensor, nn
 
+    from vitscope.records.attention import Pool
     from vitscope.records.heatmap import Heatmap
 
-__all__ = ["METHODS", "Method", "Needs", "explain", "find_method", "method_options"]
+__all__ = ["METHODS", "Method", "Needs", "explain", "find_method", "method_options", "pool_options"]
 
 Needs = Literal[
     "attention", "attention and gradients", "activations and gradients", "gradients", "forward passes"
@@ -50,6 +51,15 @@ class Method:
     signed: bool
     cost: str
     source: str
+
+    @property
+    def attends(self) -> bool:
+        """Whether it reads attention, and so has to know where the patches stand and what the head reads."""
+        return self.needs.startswith("attention")
+
+    def told(self, pool: Pool | None) -> dict[str, Any]:
+        """Return the options that tell it what the head reads; none where that is not known or needed."""
+        return {"pool": pool} if pool is not None and self.attends else {}
 
 
 _TABLE = (
@@ -191,6 +201,20 @@ def find_method(name: str) -> Method:
             hint=f"did you mean {near[0]}?" if near else "choose one of these",
         )
     return METHODS[name]
+
+
+def pool_options(names: Iterable[str], pool: Pool | None) -> dict[str, dict[str, Any]]:
+    """Return the options of the methods among these that have to be told what the head reads, by name.
+
+    Args:
+        names: Keys of `METHODS`.
+        pool: `cls` or `mean`; None where the model tells.
+
+    Raises:
+        UsageError: There is no such method.
+    """
+    told = {name: find_method(name).told(pool) for name in names}
+    return {name: options for name, options in told.items() if options}
 
 
 def method_options(name: str) -> dict[str, Any]:

@@ -39,8 +39,9 @@ class Plan:
         blocks: The blocks whose tokens the head can read; None where there are none.
         layers: The layers to compare; None where there are none.
         cost: Bytes that an image takes while it is looked into.
-        pool: What capturing is told that the head reads, where the model's head reads neither the class
-            token alone nor the mean of the patches, which only what heads do is independent of.
+        pool: What capturing is told that the head reads: what the caller told; or where the model's head
+            reads neither the class token alone nor the mean of the patches, `mean`, of which only what heads
+            do is independent.
     """
 
     parts: tuple[str, ...]
@@ -57,7 +58,12 @@ class Plan:
 
 
 def plan_inspection(
-    model: nn.Module, image: Tensor, *, parts: Collection[str] = PARTS, strict: bool = False
+    model: nn.Module,
+    image: Tensor,
+    *,
+    parts: Collection[str] = PARTS,
+    strict: bool = False,
+    pool: Pool | None = None,
 ) -> Plan:
     """Find out which parts apply to a model, by two passes of one image.
 
@@ -66,6 +72,7 @@ def plan_inspection(
         image: `[1, channel, row, column]`, as the model takes it.
         parts: Those that are wanted.
         strict: Refuse, where a part does not apply, instead of leaving it out.
+        pool: What the head reads, where the model does not tell.
 
     Raises:
         UsageError: There is no such part, or the model is in training mode.
@@ -77,7 +84,7 @@ def plan_inspection(
         raise UsageError(f"there is no part {unknown[0]!r}", hint=f"there are {', '.join(PARTS)}")
     if any(module.training for module in model.modules()):
         raise UsageError("the model is in training mode", hint="call model.eval() first")
-    found = _Trial(model, image)
+    found = _Trial(model, image, pool)
     absent: dict[str, str] = {}
     for part in (part for part in PARTS if part in parts):
         try:
@@ -93,13 +100,13 @@ def plan_inspection(
 class _Trial:
     """One image through a model, to see what can be had of it."""
 
-    def __init__(self, model: nn.Module, image: Tensor) -> None:
+    def __init__(self, model: nn.Module, image: Tensor, pool: Pool | None) -> None:
         self._model = model
         self._image = image
         self.blocks: Blocks | None = None
         self.layers: Blocks | None = None
         self.cost = 0
-        self.pool: Pool | None = None
+        self.pool, self._told = pool, pool
         self._attended = False
 
     def attempt(self, part: str) -> None:
@@ -112,7 +119,7 @@ class _Trial:
             if part == "heads":
                 self._heads()
             elif part == "class-rollout":
-                self._attention(pool=None)
+                self._attention(pool=self._told)
             elif part == "lens":
                 self._lens()
             elif part == "cka":
@@ -124,8 +131,10 @@ class _Trial:
 
     def _heads(self) -> None:
         try:
-            self._attention(pool=None)
+            self._attention(pool=self._told)
         except CaptureError as error:
+            if self._told is not None:
+                raise
             try:
                 self._attention(pool="mean")
             except CaptureError:

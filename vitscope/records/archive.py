@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from vitscope.errors import InputError
 from vitscope.paths import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -39,12 +40,27 @@ def write_archive(
     return path
 
 
-def read_archive(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Read what `write_archive` wrote: the arrays by name, and everything else.
+@contextmanager
+def read_archive(path: Path, kind: str) -> Iterator[tuple[dict[str, NDArray[Any]], dict[str, Any]]]:
+    """Read what `write_archive` wrote, and hold what is made of it in the block to be the file's fault.
+
+    Yields:
+        The arrays by name, and everything else.
 
     Raises:
-        InputError: The file is not one of this kind, is damaged, or of a version not known here.
+        InputError: The file is not one of this kind, is damaged, or of a version not known here; or in the
+            block something is not there, or not of the form that it has to be.
     """
+    arrays, about = _read(path, kind)
+    try:
+        yield arrays, about
+    except KeyError as error:
+        raise InputError(f"{path} does not hold {kind}: it lacks {error}") from error
+    except (InputError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise InputError(f"{path} does not hold {kind}: {error}") from error
+
+
+def _read(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     try:
         # numpy leaves a file open that it opened and could not read.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:

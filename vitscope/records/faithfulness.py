@@ -175,8 +175,7 @@ class Faithfulness:
         Raises:
             InputError: The file is not one of these, is damaged, or of a version not known here.
         """
-        arrays, about = read_archive(Path(path), FORMAT)
-        try:
+        with read_archive(Path(path), FORMAT) as (arrays, about):
             return cls(
                 methods=tuple(about["methods"]),
                 metrics=tuple(about["metrics"]),
@@ -190,8 +189,6 @@ class Faithfulness:
                 options=about["options"],
                 provenance=Provenance.from_dict(about["provenance"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{path} does not hold {FORMAT}: {error}") from error
 
 
 def _check_names(record: Faithfulness) -> None:

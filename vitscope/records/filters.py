@@ -66,11 +66,11 @@ class Filters:
         Raises:
             InputError: The file is not one of these, or is damaged.
         """
-        arrays, about = read_archive(Path(path), FORMAT)
-        return cls(
-            arrays["values"],
-            kind=about["kind"],
-            name=about["name"],
-            total=about["total"],
-            variance=arrays.get("variance"),
-        )
+        with read_archive(Path(path), FORMAT) as (arrays, about):
+            return cls(
+                arrays["values"],
+                kind=about["kind"],
+                name=about["name"],
+                total=about["total"],
+                variance=arrays.get("variance"),
+            )

@@ -97,13 +97,13 @@ class HeadStatistics:
         Raises:
             InputError: The file is not one of these, or is damaged.
         """
-        arrays, about = read_archive(Path(path), FORMAT)
-        return cls(
-            means={name: arrays[f"mean_{name}"] for name in about["measures"]},
-            errors={name: arrays[f"error_{name}"] for name in about["measures"]},
-            layers=tuple(about["layers"]),
-            grid=(about["grid"][0], about["grid"][1]),
-            patch=(about["patch"][0], about["patch"][1]),
-            tokens=about["tokens"],
-            images=about["images"],
-        )
+        with read_archive(Path(path), FORMAT) as (arrays, about):
+            return cls(
+                means={name: arrays[f"mean_{name}"] for name in about["measures"]},
+                errors={name: arrays[f"error_{name}"] for name in about["measures"]},
+                layers=tuple(about["layers"]),
+                grid=(about["grid"][0], about["grid"][1]),
+                patch=(about["patch"][0], about["patch"][1]),
+                tokens=about["tokens"],
+                images=about["images"],
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vitscope.errors import InputError
-from vitscope.paths import write_atomically
+from vitscope.records.archive import read_archive, write_archive
 from vitscope.records.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["Heatmap"]
 
 FORMAT = "vitscope.heatmap"
-VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,22 +61,17 @@ class Heatmap:
 
     def save(self, path: Path | str) -> Path:
         """Write one `.npz` file: the arrays, and everything else as JSON under `about`."""
-        path = Path(path)
         about = {
-            "format": FORMAT,
-            "version": VERSION,
             "method": self.method,
             "signed": self.signed,
             "options": self.options,
             "names": list(self.names),
             "provenance": self.provenance.to_dict(),
         }
-        arrays: dict[str, Any] = {"about": np.array(json.dumps(about)), "values": self.values}
+        arrays: dict[str, NDArray[Any]] = {"values": self.values}
         if self.targets is not None:
             arrays["targets"] = self.targets
-        with write_atomically(path) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
-        return path
+        return write_archive(Path(path), FORMAT, arrays, about)
 
     @classmethod
     def load(cls, path: Path | str) -> Heatmap:
@@ -87,27 +80,13 @@ class Heatmap:
         Raises:
             InputError: The file is not one of these, is damaged, or of a version not known here.
         """
-        path = Path(path)
-        try:
-            # numpy leaves a file open that it opened and could not read.
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                about = _read_about(path, json.loads(str(archive["about"])))
-                return cls(
-                    values=archive["values"],
-                    method=about["method"],
-                    targets=archive["targets"] if "targets" in archive.files else None,
-                    signed=about["signed"],
-                    options=about["options"],
-                    names=tuple(about["names"]),
-                    provenance=Provenance.from_dict(about["provenance"]),
-                )
-        except Exception as error:  # numpy, zipfile, zlib and json raise a dozen kinds on damaged files
-            raise InputError(f"{path} does not hold heatmaps: {error}") from error
-
-
-def _read_about(path: Path, about: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the JSON held
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise InputError(f"{path} does not hold heatmaps: it says otherwise")
-    if about.get("version") != VERSION:
-        raise InputError(f"{path} has version {about.get('version')}, this vitscope reads {VERSION}")
-    return about
+        with read_archive(Path(path), FORMAT) as (arrays, about):
+            return cls(
+                values=arrays["values"],
+                method=about["method"],
+                targets=arrays.get("targets"),
+                signed=about["signed"],
+                options=about["options"],
+                names=tuple(about["names"]),
+                provenance=Provenance.from_dict(about["provenance"]),
+            )

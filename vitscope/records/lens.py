@@ -83,10 +83,10 @@ class Lens:
         Raises:
             InputError: The file is not one of these, or is damaged.
         """
-        arrays, about = read_archive(Path(path), FORMAT)
-        return cls(
-            **{name: arrays[name] for name in ("truth", "final", "predicted", "labels")},
-            layers=tuple(about["layers"]),
-            classes=tuple(about["classes"]),
-            names=tuple(about["names"]),
-        )
+        with read_archive(Path(path), FORMAT) as (arrays, about):
+            return cls(
+                **{name: arrays[name] for name in ("truth", "final", "predicted", "labels")},
+                layers=tuple(about["layers"]),
+                classes=tuple(about["classes"]),
+                names=tuple(about["names"]),
+            )

@@ -58,5 +58,5 @@ class PositionSimilarity:
         Raises:
             InputError: The file is not one of these, or is damaged.
         """
-        arrays, about = read_archive(Path(path), FORMAT)
-        return cls(arrays["values"], name=about["name"], prefix=about["prefix"])
+        with read_archive(Path(path), FORMAT) as (arrays, about):
+            return cls(arrays["values"], name=about["name"], prefix=about["prefix"])

@@ -93,13 +93,13 @@ class Similarity:
         Raises:
             InputError: The file is not one of these, or is damaged.
         """
-        arrays, about = read_archive(Path(path), FORMAT)
-        return cls(
-            arrays["values"],
-            arrays["errors"],
-            layers=tuple(about["layers"]),
-            others=tuple(about["others"]),
-            models=(about["models"][0], about["models"][1]),
-            images=about["images"],
-            batches=about["batches"],
-        )
+        with read_archive(Path(path), FORMAT) as (arrays, about):
+            return cls(
+                arrays["values"],
+                arrays["errors"],
+                layers=tuple(about["layers"]),
+                others=tuple(about["others"]),
+                models=(about["models"][0], about["models"][1]),
+                images=about["images"],
+                batches=about["batches"],
+            )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from vitscope.data.imageset import ImageSet
     from vitscope.inference.classifier import Classifier
+    from vitscope.records.attention import Fusion, Pool
     from vitscope.report.subjects import Answer, Batch, Subject
 
 __all__ = ["AttentionReport", "AttentionView", "report_attention"]
@@ -45,6 +46,7 @@ class AttentionView:
         layers: Parts of the layers, such as `((0, 5),)`; without them, of rollout all and of raw the last.
         heads: Of raw attention: parts of the heads, all without them.
         animate: Of rollout: also write a GIF an image, rollout through more and more layers.
+        pool: What the head reads, where the model does not tell: `cls` or `mean`.
 
     Raises:
         UsageError: The settings do not go together.
@@ -54,6 +56,7 @@ class AttentionView:
     layers: Parts = ()
     heads: Parts = ()
     animate: bool = False
+    pool: Pool | None = None
 
     def __post_init__(self) -> None:
         if self.method not in ("rollout", "raw"):
@@ -103,9 +106,10 @@ def report_attention(
         progress: Called with the number of pictures done since the last call.
 
     Raises:
+        UsageError: There is no such layer or head, or rollout's layers are not a chain.
         CaptureError: The model has no attention, or not a chain of it.
         ImageError: A picture cannot be read.
-        InputError: There is no such layer or head, or rollout's layers are not a chain.
+        InputError: Layers have different numbers of heads.
         NotFiniteError: The model's output is not finite.
         OutputError: The folder exists and `overwrite` is off.
     """
@@ -145,13 +149,19 @@ class Maps:
 
 
 def _explain(model: Classifier, batch: Batch, view: AttentionView) -> tuple[Maps, list[Answer]]:
-    with torch.inference_mode(), capture(model, heads="mean" if view.method == "rollout" else None) as tape:
+    heads: Fusion | None = "mean" if view.method == "rollout" else None
+    with torch.inference_mode(), capture(model, heads=heads, pool=view.pool) as tape:
         logits = model(batch.inputs)
     said = answers(model, logits)
     attention = tape.attention()
     depth = len(attention.weights)
     if view.method == "rollout":
         chosen = _chosen(view.layers or ((0, -1),), depth, "layer")
+        if view.layers and chosen != list(range(chosen[0], chosen[-1] + 1)):
+            raise UsageError(
+                f"--layers of rollout are layers without a gap, in rising order, got {chosen}",
+                hint="what is left out in between is not what the model computed; --raw shows single layers",
+            )
         if not view.animate:
             return Maps([[rollout(attention, layers=chosen if view.layers else None)]], []), said
         depths = list(rollout_by_depth(attention))
@@ -171,16 +181,22 @@ def _chosen(parts: Parts, count: int, what: str) -> list[int]:
     """Return the numbers that the parts name, in their order, each once.
 
     Raises:
-        InputError: One is out of range, or a part counts backwards.
+        UsageError: One is out of range, or a part counts backwards.
     """
     found: list[int] = []
     for ends in parts:
         for end in ends:
             if not -count <= end < count:
-                raise InputError(f"expected a {what} in 0 … {count - 1} or -{count} … -1, got {end}")
+                raise UsageError(
+                    f"expected a {what} in 0 … {count - 1} or -{count} … -1, got {end}",
+                    hint=f"the model has {count} {what}{'' if count == 1 else 's'}; the first is 0",
+                )
         first, last = (end % count for end in ends)
         if first > last:
-            raise InputError(f"the {what}s {ends[0]} to {ends[1]} count backwards: there are {count}")
+            raise UsageError(
+                f"the {what}s {ends[0]} to {ends[1]} count backwards: there are {count}",
+                hint=f"write {last}-{first}",
+            )
         found += [number for number in range(first, last + 1) if number not in found]
     return found
 

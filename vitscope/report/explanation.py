@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from vitscope.data.imageset import ImageSet
     from vitscope.inference.classifier import Classifier
+    from vitscope.records.attention import Pool
     from vitscope.report.request import Target
     from vitscope.report.subjects import Batch, Subject
 
@@ -59,6 +60,7 @@ def report_explanation(
     targets: Sequence[Target] = ("predicted",),
     evaluate: bool = False,
     overlays: bool = False,
+    pool: Pool | None = None,
     overwrite: bool = False,
     images: ImageSet | None = None,
     progress: Callable[[int], None] | None = None,
@@ -80,6 +82,7 @@ def report_explanation(
         targets: The classes to explain; a label is needed for `true`.
         evaluate: Also score the maps beside a random and a centred one, into `faithfulness/`.
         overlays: Also write each map over its picture alone, in the picture's own pixels, into `overlays/`.
+        pool: What the head reads, where the model does not tell: `cls` or `mean`.
         overwrite: Replace a folder that vitscope made there.
         images: The data set that pictures were taken from, for the provenance.
         progress: Called with the number of pictures done since the last call.
@@ -91,7 +94,7 @@ def report_explanation(
         NotFiniteError: The model's output is not finite.
         OutputError: The folder exists and `overwrite` is off.
     """
-    check_request(methods, targets, evaluate=evaluate)
+    check_request(methods, targets, evaluate=evaluate, pool=pool)
     if "true" in targets and any(subject.label is None for subject in subjects):
         raise InputError(
             "the true class of an image is not known", hint="name the class that is to be explained"
@@ -104,7 +107,7 @@ def report_explanation(
     with staged_folder(folder, overwrite=overwrite) as stage:
         drawing = view(model, stage, tuple(methods), len(subjects))
         for batch in batches(model, subjects):
-            found = explain_batch(model, batch, methods, targets)
+            found = explain_batch(model, batch, methods, targets, pool=pool)
             parts.append(found)
             if evidence is not None:
                 evidence.take(batch.inputs, found.targets[0])
@@ -130,7 +133,7 @@ def report_explanation(
             replace(joined, provenance=provenance).save(stage / file)
         scores: list[dict[str, Any]] = []
         if evidence is not None:
-            scores = evidence.write(model, methods, names, provenance, stage / "faithfulness")
+            scores = evidence.write(model, methods, names, provenance, stage / "faithfulness", pool=pool)
         manifest = {"format": "vitscope.explanation", "version": 1, "methods": list(methods)}
         manifest |= {"targets": list(targets), "heatmaps": files, "images": rows}
         write_json(stage / MANIFEST, manifest | {"provenance": provenance.to_dict()})

@@ -12,6 +12,7 @@ from vitscope.figures.files import save_figure
 from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.records.faithfulness import METRICS
 from vitscope.records.provenance import Provenance
+from vitscope.report.evidence import few_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from vitscope.data.imageset import ImageSet
     from vitscope.inference.classifier import Classifier
+    from vitscope.records.attention import Pool
     from vitscope.records.faithfulness import Faithfulness
 
 __all__ = ["FaithfulnessReport", "Question", "report_faithfulness", "summary", "write_faithfulness"]
@@ -33,12 +35,14 @@ class Question:
         metrics: Keys of `vitscope.records.faithfulness.METRICS`.
         target: The class that is explained: the model's, or the image's own.
         seed: Of noise, perturbations and redrawn parameters.
+        pool: What the head reads, where the model does not tell: `cls` or `mean`.
     """
 
     methods: tuple[str, ...]
     metrics: tuple[str, ...] = tuple(METRICS)
     target: Literal["predicted", "true"] = "predicted"
     seed: int = 0
+    pool: Pool | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +95,7 @@ def report_faithfulness(
     import torch
 
     from vitscope.explain.faithfulness import faithfulness
+    from vitscope.explain.methods import pool_options
     from vitscope.inference.alignment import align
 
     labels = align(images, model).labels
@@ -110,6 +115,7 @@ def report_faithfulness(
             metrics=question.metrics,
             targets=torch.from_numpy(labels) if question.target == "true" else None,
             seed=question.seed,
+            options=pool_options(question.methods, question.pool),
             progress=progress,
         )
         options = record.options | {"target": question.target}
@@ -149,8 +155,8 @@ def write_faithfulness(record: Faithfulness, stage: Path) -> list[dict[str, Any]
 def summary(record: Faithfulness, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what `faithfulness.json` holds, of the rows of a ranking.
 
-    `n`, `n_measured` of each metric, `better` of each, the record's options (`seed`, `target`, …), and
-    `methods`, the rows.
+    `n`, `n_measured` of each metric, `better` of each, the record's options (`seed`, `target`, …),
+    `warnings`, texts, and `methods`, the rows.
     """
     counts = record.measured.sum(axis=1).tolist()
     return {
@@ -158,5 +164,6 @@ def summary(record: Faithfulness, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "n_measured": dict(zip(record.metrics, counts, strict=True)),
         "better": {metric: METRICS[metric].better for metric in record.metrics},
         **record.options,
+        "warnings": list(few_images(len(record))),
         "methods": rows,
     }

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vitscope.data.imageset import ImageSet
     from vitscope.explain.plan import Plan
     from vitscope.inference.classifier import Classifier
+    from vitscope.records.attention import Pool
     from vitscope.records.similarity import Similarity
 
 __all__ = ["OF_WEIGHTS", "InspectionReport", "Other", "report_inspection"]
@@ -42,6 +43,7 @@ OF_WEIGHTS = ("positions", "filters")
 _MEMORY = 1 << 30  # bytes of attention and features that are held at a time
 _FEWEST, _MOST = 8, 64  # images at a time
 _NEEDED = 4  # images that an unbiased CKA needs
+_NOISE = 0.1  # CKA that unlike layers may have by chance before it is said
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +79,7 @@ def report_inspection(
     *,
     parts: Sequence[str] | None = None,
     other: Other | None = None,
+    pool: Pool | None = None,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> InspectionReport:
@@ -92,6 +95,7 @@ def report_inspection(
         folder: The folder to make.
         parts: Of `vitscope.explain.plan.PARTS`; all that apply where left out.
         other: A model to compare with by CKA, on the same images with its own preprocessing.
+        pool: What the head reads, where the model does not tell: `cls` or `mean`.
         overwrite: Replace an inspection that lies there.
         progress: Called with the number of images done since the last call.
 
@@ -102,7 +106,7 @@ def report_inspection(
         OutputError: The folder exists and `overwrite` is off.
         NotFiniteError: The model's output is not finite.
     """
-    plan, layers = _plan(model, images, parts, other)
+    plan, layers = _plan(model, images, parts, other, pool=pool)
     with staged_folder(folder, overwrite=overwrite) as stage:
         batches: Iterator[Batch] = iter(())
         if images is not None and set(plan.parts) - set(OF_WEIGHTS):
@@ -118,20 +122,26 @@ def report_inspection(
         inspection = _named(inspection, images)
         similarities = _similarities(inspection, other)
         found = _about(model, images, plan) | _write(inspection, similarities, stage)
+        found["warnings"] = [note for each in similarities.values() for note in _few_images(each)][:1]
         write_json(stage / "inspection.json", found)
         write_json(stage / MANIFEST, _manifest(model, images, other, plan))
     return InspectionReport(folder, inspection, similarities, found)
 
 
 def _plan(
-    model: Classifier, images: ImageSet | None, parts: Sequence[str] | None, other: Other | None
+    model: Classifier,
+    images: ImageSet | None,
+    parts: Sequence[str] | None,
+    other: Other | None,
+    *,
+    pool: Pool | None,
 ) -> tuple[Plan, Blocks | None]:
     """Return what applies, and the other model's layers, with the memory that an image of both takes."""
     wanted = PARTS if parts is None else tuple(parts)
     needy = [part for part in wanted if part in PARTS and part not in OF_WEIGHTS]
     if needy and not images:
         raise InputError(f"{', '.join(needy)} need images, and there are none", hint="name them with --data")
-    plan = plan_inspection(model, _blank(model), parts=wanted, strict=parts is not None)
+    plan = plan_inspection(model, _blank(model), parts=wanted, strict=parts is not None, pool=pool)
     layers = None
     if other is not None:
         theirs = plan_inspection(other.model, _blank(other.model), parts=("cka",), strict=True)
@@ -139,7 +149,7 @@ def _plan(
     if images is not None and "cka" in plan.parts and len(images) < _NEEDED:
         why = f"CKA needs at least {_NEEDED} images, and there are {len(images)}"
         if parts is not None or other is not None:
-            raise InputError(why)
+            raise InputError(why, hint="name more images with --data, or leave cka out")
         kept = tuple(part for part in plan.parts if part != "cka")
         plan = replace(plan, parts=kept, layers=None, absent={**plan.absent, "cka": why})
     return plan, layers
@@ -177,6 +187,21 @@ def _similarities(inspection: Inspection, other: Other | None) -> dict[str, Simi
     first = replace(inspection.grams, model=other.names[0])
     second = replace(inspection.other_grams, model=other.names[1])
     return {"cka": cka(first), "cka_between": cka(first, second), "cka_other": cka(second)}
+
+
+def _few_images(similarity: Similarity) -> tuple[str, ...]:
+    """Return what is to be known of CKA over few images; nothing where they are enough.
+
+    Of independent features the unbiased CKA of n images in b minibatches has a standard deviation of about
+    √(2·b)/n, whatever their number.
+    """
+    chance = 1.96 * (2 * similarity.batches) ** 0.5 / similarity.images
+    if chance <= _NOISE:
+        return ()
+    return (
+        f"CKA over {similarity.images} images is noisy: layers that have nothing in common are within "
+        f"\N{PLUS-MINUS SIGN}{chance:.2f} of 0 by chance alone",
+    )
 
 
 def _write(inspection: Inspection, similarities: dict[str, Similarity], stage: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vitscope.inference.classifier import Classifier
-    from vitscope.records.attention import Attention
+    from vitscope.records.attention import Attention, Pool
     from vitscope.records.heatmap import Heatmap
     from vitscope.report.request import Target
     from vitscope.report.subjects import Answer, Batch
@@ -48,7 +48,12 @@ class Explained:
 
 
 def explain_batch(
-    model: Classifier, batch: Batch, methods: Sequence[str], targets: Sequence[Target]
+    model: Classifier,
+    batch: Batch,
+    methods: Sequence[str],
+    targets: Sequence[Target],
+    *,
+    pool: Pool | None = None,
 ) -> Explained:
     """Return the maps of a batch by each method, for each target.
 
@@ -57,12 +62,14 @@ def explain_batch(
         batch: The pictures; each has a label where a target is `true`.
         methods: Keys of `vitscope.explain.methods.METHODS`.
         targets: The classes to explain.
+        pool: What the head reads, where the model does not tell.
 
     Raises:
         CaptureError: A method does not apply to this model.
         NotFiniteError: The model's output is not finite.
     """
-    logits, attention = _forward(model, batch.inputs, attended=not _OF_ONE_PASS.keys().isdisjoint(methods))
+    attended = not _OF_ONE_PASS.keys().isdisjoint(methods)
+    logits, attention = _forward(model, batch.inputs, attended=attended, pool=pool)
     said = answers(model, logits)
     columns = [_column(target, batch, said) for target in targets]
     maps = {}
@@ -70,28 +77,33 @@ def explain_batch(
         if attention is not None and name in _OF_ONE_PASS:
             maps[name] = [_OF_ONE_PASS[name](attention)]
             continue
-        wanted = columns if find_method(name).per_class else columns[:1]
+        method = find_method(name)
+        wanted = columns if method.per_class else columns[:1]
         indices = [torch.tensor(column, device=batch.inputs.device) for column in wanted]
-        maps[name] = [explain(model, batch.inputs, method=name, targets=index) for index in indices]
+        maps[name] = [
+            explain(model, batch.inputs, method=name, targets=index, **method.told(pool)) for index in indices
+        ]
     return Explained(said, columns, maps)
 
 
-def default_method(model: Classifier) -> str:
+def default_method(model: Classifier, *, pool: Pool | None = None) -> str:
     """Return a method that explains a class: relevance where there is attention, else Grad-CAM."""
     pixels = model.preprocessing
     probe = torch.zeros(1, pixels.channels, *pixels.size, device=model.device)
     try:
-        _forward(model, probe, attended=True)
+        _forward(model, probe, attended=True, pool=pool)
     except CaptureError:
         return "grad-cam"
     return "relevance"
 
 
-def _forward(model: Classifier, inputs: Tensor, *, attended: bool) -> tuple[Tensor, Attention | None]:
+def _forward(
+    model: Classifier, inputs: Tensor, *, attended: bool, pool: Pool | None
+) -> tuple[Tensor, Attention | None]:
     if not attended:
         with torch.inference_mode():
             return model(inputs), None
-    with torch.inference_mode(), capture(model, heads="mean") as tape:
+    with torch.inference_mode(), capture(model, heads="mean", pool=pool) as tape:
         logits = model(inputs)
     return logits, tape.attention()
 

@@ -15,6 +15,7 @@ from vitscope.figures.overlay import Scale
 from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.report.maps import Explained, explain_batch, join_maps
 from vitscope.report.origin import check_model, find_rows
+from vitscope.report.request import check_request
 from vitscope.report.subjects import Subject, batches, provenance_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from vitscope.analysis.mistakes import Mistakes
     from vitscope.data.imageset import ImageSet
     from vitscope.inference.classifier import Classifier
+    from vitscope.records.attention import Pool
     from vitscope.report.subjects import Batch
 
 __all__ = ["MistakesReport", "report_mistakes"]
@@ -53,6 +55,7 @@ def report_mistakes(
     *,
     method: str,
     difference: bool = False,
+    pool: Pool | None = None,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> MistakesReport:
@@ -69,6 +72,7 @@ def report_mistakes(
         folder: The folder to make.
         method: A key of `vitscope.explain.methods.METHODS` that explains a class.
         difference: Whether to draw the difference of the two maps too.
+        pool: What the head reads, where the model does not tell: `cls` or `mean`.
         overwrite: Replace a folder that vitscope made there.
         progress: Called with the number of images done since the last call.
 
@@ -80,13 +84,14 @@ def report_mistakes(
     """
     if not find_method(method).per_class:
         raise UsageError(f"{method} explains no class", hint="relevance and grad-cam do")
+    check_request([method], mistakes.pair, pool=pool)
     check_model(model, mistakes.predictions)
     subjects = _subjects(mistakes, images)
     rows: list[MapRow] = []
     parts: list[Explained] = []
     with staged_folder(folder, overwrite=overwrite) as stage:
         for batch in batches(model, subjects):
-            found = explain_batch(model, batch, [method], mistakes.pair)
+            found = explain_batch(model, batch, [method], mistakes.pair, pool=pool)
             parts.append(found)
             for index in range(len(batch.subjects)):
                 rows.append(_row(mistakes, batch, found, index, difference))

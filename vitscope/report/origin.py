@@ -32,7 +32,10 @@ def check_model(model: Classifier, predictions: Predictions) -> None:
             hint=f"name the checkpoint that did: it was {predictions.provenance.checkpoint}",
         )
     if model.classes != predictions.classes:
-        raise InputError(f"{model.source or model.name} has other classes than the predictions")
+        raise InputError(
+            f"{model.source or model.name} has other classes than the predictions",
+            hint="name the checkpoint that made them, or its classes with --classes",
+        )
 
 
 def find_rows(predictions: Predictions, images: ImageSet) -> NDArray[np.int64]:
