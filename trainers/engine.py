@@ -121,22 +121,19 @@ class Engine:
             EnvironmentFault: A batch does not fit into memory.
         """
         began, before = time.perf_counter(), state.seconds
-        losses: list[Tensor] = []
-        correct = torch.zeros((), device=self.device)
+        steps: list[Tensor] = []
         first = state.step
         self.network.train()
         for step, batch in enumerate(self._batches(state.epoch, first), first):
             self._set_learning_rate(state.epoch, step)
             with _memory_for(len(batch.rows)):
-                loss, right = self._step(state.epoch, step, batch)
-            losses.append(loss)
-            correct += right
+                steps.append(self._step(state.epoch, step, batch))
             state.step = step + 1
             watch.advance(batch.size)
             stop = self.here.any(watch.stopped())
             save = self.here.any(watch.save_is_due())
-            if stop or save or len(losses) == _STEPS_BETWEEN_LOOKS or state.step == len(self.starts):
-                self._look_at(losses, correct, state)
+            if stop or save or len(steps) == _STEPS_BETWEEN_LOOKS or state.step == len(self.starts):
+                self._look_at(steps, state)
                 state.seconds = before + time.perf_counter() - began
             if state.step < len(self.starts):
                 if stop:
@@ -176,15 +173,14 @@ class Engine:
         inputs = self.augmentation.erase(self.preprocessing.normalize(augmented), draws)
         return inputs.contiguous(memory_format=self.layout)
 
-    def _step(self, epoch: int, step: int, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Make one step; return this process's part of the mean loss, and of the count of right images."""
+    def _step(self, epoch: int, step: int, batch: Batch) -> Tensor:
+        """Make one step; return this process's part of the mean loss and of the right images: `[2]`."""
         settings, here = self.settings, self.here
         # The first of several processes draws its dropout as one alone would.
         key = (step,) if here.main else (step, here.rank)
         torch.manual_seed(stream(settings.seed, epoch, 2, *key).initial_seed())
         self.optimizer.zero_grad(set_to_none=True)
-        loss = torch.zeros((), device=self.device)
-        right = torch.zeros((), device=self.device)
+        told = torch.zeros(2, device=self.device)
         pieces = batch.rows.tensor_split(min(settings.accumulate, len(batch.rows)))
         for place, rows in enumerate(pieces, 1):
             alone = here.world == 1 or place == len(pieces)
@@ -193,14 +189,13 @@ class Engine:
                 part = losses.sum() / batch.size
                 # The processes' gradients are averaged, their parts of the mean are to be summed.
                 self._backward(part * here.world)
-            loss += part.detach()
-            right += hits
+            told += torch.stack([part.detach(), hits])
         if settings.clip_grad is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_grad)
         self.optimizer.step()
         if self.ema is not None:
             self.ema.update(self.network, step=epoch * len(self.starts) + step)
-        return loss, right
+        return told
 
     def _forward(self, batch: Batch, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the losses `[image]` of some rows of a batch, and how many of them were right."""
@@ -227,8 +222,11 @@ class Engine:
         return losses, hits.sum()
 
     def _backward(self, loss: Tensor) -> None:
+        if self.here.world == 1:
+            loss.backward()  # type: ignore[no-untyped-call]
+            return
         with warnings.catch_warnings():
-            # Of convolutions, whose gradients another process's buffer lays out otherwise: a copy, no error.
+            # Of convolutions, whose gradients are laid out otherwise than what travels: a copy, no error.
             warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
             loss.backward()  # type: ignore[no-untyped-call]
 
@@ -245,21 +243,19 @@ class Engine:
             group["lr"] = lr * group.get("lr_scale", 1.0)
         return lr
 
-    def _look_at(self, losses: list[Tensor], correct: Tensor, state: TrainingState) -> None:
+    def _look_at(self, steps: list[Tensor], state: TrainingState) -> None:
         """Wait for the device, sum over the processes, and stop at the first loss that is not finite."""
-        sums = self.here.sum(torch.cat([torch.stack(losses), correct[None]]))
-        correct.zero_()
-        losses.clear()
-        values = sums[:-1]
-        bad = (~torch.isfinite(values)).nonzero()
+        losses, correct = self.here.sum(torch.stack(steps)).unbind(dim=1)
+        steps.clear()
+        bad = (~torch.isfinite(losses)).nonzero()
         if len(bad):
-            batch = state.step - len(values) + int(bad[0]) + 1
+            batch = state.step - len(losses) + int(bad[0]) + 1
             raise NotFiniteError(
-                f"the loss is {float(values[bad[0]])} at batch {batch} of epoch {state.epoch + 1}",
+                f"the loss is {float(losses[bad[0]])} at batch {batch} of epoch {state.epoch + 1}",
                 hint=_LOWER,
             )
-        state.losses += values.tolist()
-        state.correct += float(sums[-1])
+        state.losses += losses.tolist()
+        state.correct += correct.tolist()
 
     def _finish_epoch(self, state: TrainingState, validation_loss: float, validation_accuracy: float) -> None:
         sizes = [stop - start for start, stop in self.starts]
@@ -272,7 +268,7 @@ class Engine:
             "epoch": state.epoch + 1,
             "learning_rate": self._set_learning_rate(state.epoch, len(sizes) - 1),
             "train_loss": sum(loss * size for loss, size in zip(state.losses, sizes, strict=True)) / images,
-            "train_accuracy": state.correct / images,
+            "train_accuracy": sum(state.correct) / images,
             "validation_loss": validation_loss,
             "validation_accuracy": validation_accuracy,
             "seconds": state.seconds,
@@ -282,7 +278,7 @@ class Engine:
         by = self.settings.select_by
         if state.best_epoch == 0 or _rank(row, by) > _rank(state.best, by):
             state.best_epoch = state.epoch + 1
-        state.epoch, state.step, state.losses, state.correct, state.seconds = state.epoch + 1, 0, [], 0.0, 0.0
+        state.epoch, state.step, state.losses, state.correct, state.seconds = state.epoch + 1, 0, [], [], 0.0
 
     def validate(self, stopped: Callable[[], bool]) -> tuple[float, float] | None:
         """Return the mean cross-entropy and the accuracy on the validation part, or None where stopped."""

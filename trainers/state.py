@@ -16,7 +16,7 @@ class TrainingState:
         epoch: Epochs done.
         step: Steps done in the epoch under way.
         losses: The losses of those steps.
-        correct: How many of their images were classified right; a mixed image counts by its labels' shares.
+        correct: How many images were right in each of them; a mixed image counts by its labels' shares.
         seconds: The time they took.
         history: One row an epoch done.
         best_epoch: The epoch, counted from 1, that is best on the validation part; 0 before the first.
@@ -25,7 +25,7 @@ class TrainingState:
     epoch: int = 0
     step: int = 0
     losses: list[float] = field(default_factory=list)
-    correct: float = 0.0
+    correct: list[float] = field(default_factory=list)
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
