@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-__all__ = ["build_foreign", "is_foreign", "resolve_foreign"]
+__all__ = ["build_foreign", "check_foreign", "is_foreign", "resolve_foreign"]
 
 # What the options of a run are called there.
 _NAMES = {
@@ -91,6 +91,7 @@ def build_foreign(name: str, options: Mapping[str, Any]) -> nn.Module:
     """
     library, _, model = name.partition(":")
     names = _NAMES[library]
+    check_foreign(name)
     unknown = [key for key in options if key not in names and key not in _OF_THE_DATA]
     if unknown:
         takes = ", ".join(key for key in names if key not in _OF_THE_DATA)
@@ -121,7 +122,20 @@ def _no_option(name: str, option: str) -> InputError:
     return InputError(f"{name} has no option {option!r}", hint=f"leave model.{option} out")
 
 
-def _of_timm(model: str, arguments: dict[str, Any]) -> nn.Module:
+def check_foreign(name: str) -> None:
+    """Check that a library has a model of this name, and weights of its tag; nothing is looked up elsewhere.
+
+    Raises:
+        InputError: It has none.
+    """
+    library, _, model = name.partition(":")
+    if library == "timm":
+        _check_timm(model)
+    else:
+        _check_torchvision(model)
+
+
+def _check_timm(model: str) -> None:
     import timm
 
     architecture, dot, _ = model.partition(".")
@@ -133,6 +147,20 @@ def _of_timm(model: str, arguments: dict[str, Any]) -> nn.Module:
         except RuntimeError as error:
             tags = ", ".join(timm.list_pretrained(f"{architecture}.*")[:4]) or "none"
             raise InputError(f"timm knows no weights {model!r}", hint=f"there are {tags}") from error
+
+
+def _check_torchvision(model: str) -> None:
+    from torchvision import models
+
+    architecture, dot, tag = model.partition(".")
+    _check_known("torchvision", architecture, models.list_models(module=models))
+    if dot and tag not in (known := models.get_model_weights(architecture).__members__):
+        raise InputError(f"torchvision knows no weights {model!r}", hint=f"there are {', '.join(known)}")
+
+
+def _of_timm(model: str, arguments: dict[str, Any]) -> nn.Module:
+    import timm
+
     try:
         network: nn.Module = timm.create_model(model, **arguments)
     except TypeError as error:
@@ -145,10 +173,7 @@ def _of_timm(model: str, arguments: dict[str, Any]) -> nn.Module:
 def _of_torchvision(model: str, arguments: dict[str, Any]) -> nn.Module:
     from torchvision import models
 
-    architecture, dot, tag = model.partition(".")
-    _check_known("torchvision", architecture, models.list_models(module=models))
-    if dot and tag not in (known := models.get_model_weights(architecture).__members__):
-        raise InputError(f"torchvision knows no weights {model!r}", hint=f"there are {', '.join(known)}")
+    architecture = model.partition(".")[0]
     if not architecture.startswith("vit_"):
         arguments = _without(arguments, "image_size")
     with warnings.catch_warnings():
