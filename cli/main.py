@@ -21,6 +21,7 @@ from vitscope.cli.explain import explain
 from vitscope.cli.export import export
 from vitscope.cli.faithfulness import faithfulness
 from vitscope.cli.inspect import inspect
+from vitscope.cli.models import models
 from vitscope.cli.train import train
 from vitscope.errors import UsageError, VitscopeError
 
@@ -125,6 +126,7 @@ app.command()(compare)
 app.command()(faithfulness)
 app.command()(inspect)
 app.command()(export)
+app.command()(models)
 app.command()(datasets)
 
 
