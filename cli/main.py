@@ -15,10 +15,13 @@ from vitscope import __version__
 from vitscope.cli.attention import attention
 from vitscope.cli.compare import compare
 from vitscope.cli.console import complain, talk
+from vitscope.cli.datasets import datasets
 from vitscope.cli.evaluate import evaluate
 from vitscope.cli.explain import explain
+from vitscope.cli.export import export
 from vitscope.cli.faithfulness import faithfulness
 from vitscope.cli.inspect import inspect
+from vitscope.cli.models import models
 from vitscope.cli.train import train
 from vitscope.errors import UsageError, VitscopeError
 
@@ -122,6 +125,9 @@ app.command()(explain)
 app.command()(compare)
 app.command()(faithfulness)
 app.command()(inspect)
+app.command()(export)
+app.command()(models)
+app.command()(datasets)
 
 
 def _terminated(number: int, _: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,68 @@ from vitscope.cli.console import plain, talk
 from vitscope.trainers.observer import Observer, Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
     from torch import nn
 
     from vitscope.trainers.preparation import Prepared
 
-__all__ = ["Bar", "Lines"]
+__all__ = ["Bar", "Lines", "Pace"]
+
+_SECONDS_BETWEEN_DRAWINGS = 0.1
+
+
+class Pace:
+    """How fast a run goes, and how long it has to go on.
+
+    The time left is that of the images left at the mean speed so far, in which the time of validating and
+    saving is contained from the first epoch's end on.
+
+    Args:
+        plan: What the run is going to do.
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(self, plan: Plan, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = plan.epochs * plan.images
+        self.before = plan.done * plan.images + plan.begun
+        self.seen = 0
+        self._clock, self._began = clock, clock()
+        self._epoch_began, self._epoch_seen = self._began, 0
+
+    @property
+    def done(self) -> int:
+        """Images done of the whole run, those before it was resumed among them."""
+        return self.before + self.seen
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Of the epoch under way; None before its first step is done."""
+        images, seconds = self.seen - self._epoch_seen, self._clock() - self._epoch_began
+        return images / seconds if images and seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the whole run; None before the first step is done."""
+        seconds = self._clock() - self._began
+        return (self.total - self.done) * seconds / self.seen if self.seen else None
+
+    def advance(self, images: int) -> None:
+        """Count images."""
+        self.seen += images
+
+    def next_epoch(self) -> None:
+        """Begin an epoch."""
+        self._epoch_began, self._epoch_seen = self._clock(), self.seen
+
+
+def _duration(seconds: float | None) -> str:
+    """Return a time like `1:02:03`, or `-:--:--` where none is known."""
+    if seconds is None:
+        return "-:--:--"
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def _about(prepared: Prepared, network: nn.Module, device: torch.device) -> str:
@@ -27,19 +84,17 @@ def _about(prepared: Prepared, network: nn.Module, device: torch.device) -> str:
     return f"{parameters:.2f} M parameters on {device}; {prepared.train.name}: {images}, {form}"
 
 
-def _line(row: dict[str, float], *, epochs: int, best: bool) -> str:
+def _line(row: dict[str, float], *, epochs: int) -> str:
     return (
         f"epoch {row['epoch']:>{len(str(epochs))}.0f}/{epochs}"
         f"  train loss {row['train_loss']:.4f} accuracy {row['train_accuracy']:6.1%}"
         f"  validation loss {row['validation_loss']:.4f} accuracy {row['validation_accuracy']:6.1%}"
-        f"  {row['images_per_second']:,.0f} images/s{'  best' if best else ''}"
+        f"  {row['images_per_second']:,.0f} images/s"
     )
 
 
 class Lines(Observer):
-    """A plain line an epoch, for files and pipes."""
-
-    _epochs = 0
+    """A plain line an epoch, with the speed, the best accuracy so far and the time left of the run."""
 
     def prepared(self, prepared: Prepared, network: nn.Module, device: torch.device) -> None:
         """Say what is trained on what."""
@@ -47,59 +102,82 @@ class Lines(Observer):
 
     def begin(self, folder: Path, plan: Plan) -> None:
         """Say where the run is written, and how long it is."""
-        self._epochs = plan.epochs
+        self._epochs, self.pace = plan.epochs, Pace(plan)
+        self._best = None if plan.best is None else dict(plan.best)
         talk(f"run folder: {folder}")
         steps = "1 step: a batch holds all images" if plan.steps == 1 else f"{plan.steps:,} steps"
-        going_on = f", from epoch {plan.done + 1} on" if plan.done else ""
+        going_on = f", from epoch {plan.done + 1} on" if plan.done or plan.begun else ""
         talk(f"{plan.epochs:,} epoch{'s' if plan.epochs > 1 else ''} of {steps}{going_on}")
+
+    def advance(self, images: int) -> None:
+        """Count a step's images."""
+        self.pace.advance(images)
 
     def epoch(self, row: dict[str, float], *, best: bool) -> None:
         """Print the epoch's line."""
-        talk(_line(row, epochs=self._epochs, best=best))
+        self._note(row, best=best)
+        left = f"  {_duration(self.pace.seconds_left)} left" if row["epoch"] < self._epochs else ""
+        talk(f"{_line(row, epochs=self._epochs)}  {self._best_so_far()}{left}")
+
+    def _note(self, row: dict[str, float], *, best: bool) -> None:
+        self.pace.next_epoch()
+        if best:
+            self._best = row
+
+    def _best_so_far(self) -> str:
+        if self._best is None:
+            return ""
+        return f"best {self._best['validation_accuracy']:.1%} (epoch {self._best['epoch']:.0f})"
 
 
 class Bar(Lines):
-    """A bar over the epoch, with the speed, the time left of the run and the best accuracy so far."""
+    """A bar over the run, with the speed, the time left of the run and the best accuracy so far."""
 
     def begin(self, folder: Path, plan: Plan) -> None:
         """Show the bar."""
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
         super().begin(folder, plan)
-        self._best = 0.0
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             TextColumn("{task.fields[best]}"),
         )
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._progress.add_task("", total=self.pace.total, speed="", left="", best="")
+        self._drawn = 0.0
+        self._draw(plan.done + 1)
         self._progress.start()
-        title = f"epoch {plan.done + 1}/{plan.epochs}"
-        self._task = self._progress.add_task(
-            title, total=plan.epochs * plan.images, completed=plan.done * plan.images, speed="", best=""
-        )
 
     def advance(self, images: int) -> None:
-        """Move the bar."""
-        self._progress.advance(self._task, images)
+        """Move the bar, a few times a second at most: steps can be shorter than drawing one."""
+        super().advance(images)
+        if time.monotonic() - self._drawn > _SECONDS_BETWEEN_DRAWINGS:
+            self._draw()
 
     def epoch(self, row: dict[str, float], *, best: bool) -> None:
-        """Update the texts beside the bar, and end it with the last epoch."""
-        if best:
-            self._best = row["validation_accuracy"]
+        """Print the epoch's line above the bar."""
+        self._note(row, best=best)
+        text = plain(_line(row, epochs=self._epochs) + ("  best" if best else ""))
+        self._progress.console.print(text, markup=False, highlight=False)
+        self._draw(int(row["epoch"]) + 1)
+
+    def _draw(self, epoch: int | None = None) -> None:
+        if epoch is not None:
+            title = f"epoch {min(epoch, self._epochs)}/{self._epochs}"
+            self._progress.update(self._task, description=title, best=self._best_so_far())
+        speed = self.pace.images_per_second
         self._progress.update(
             self._task,
-            description=f"epoch {min(int(row['epoch']) + 1, self._epochs)}/{self._epochs}",
-            speed=f"{row['images_per_second']:,.0f} images/s",
-            best=f"best {self._best:.1%}",
+            completed=self.pace.done,
+            left=f"{_duration(self.pace.seconds_left)} left",
+            **({} if speed is None else {"speed": f"{speed:,.0f} images/s"}),
         )
-        self._progress.console.print(
-            plain(_line(row, epochs=self._epochs, best=best)), markup=False, highlight=False
-        )
+        self._drawn = time.monotonic()
 
     def end(self) -> None:
         """Take the bar away."""

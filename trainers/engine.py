@@ -25,7 +25,8 @@ from vitscope.trainers.augmentation.mixing import Mixing
 from vitscope.trainers.augmentation.streams import stream
 from vitscope.trainers.batches import Batch, batch_bounds, needed_rows, places_of
 from vitscope.trainers.loading import Loader
-from vitscope.trainers.optimization import build_optimizer, learning_rate
+from vitscope.trainers.optimization import build_optimizer, learning_rate, set_learning_rate
+from vitscope.trainers.start import training_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,7 +124,7 @@ class Engine:
         began, before = time.perf_counter(), state.seconds
         steps: list[Tensor] = []
         first = state.step
-        self.network.train()
+        training_mode(self.network)
         for step, batch in enumerate(self._batches(state.epoch, first), first):
             self._set_learning_rate(state.epoch, step)
             with _memory_for(len(batch.rows)):
@@ -239,8 +240,7 @@ class Engine:
             steps_per_epoch=steps,
             epochs=self.settings.epochs,
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr * group.get("lr_scale", 1.0)
+        set_learning_rate(self.optimizer, lr)
         return lr
 
     def _look_at(self, steps: list[Tensor], state: TrainingState) -> None:

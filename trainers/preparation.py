@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,13 @@ from vitscope.data.preprocessing import Preprocessing
 from vitscope.data.sources import DataSpec, dataset_names, load_split
 from vitscope.data.split import stratified_subset
 from vitscope.errors import DataError
-from vitscope.models.registry import resolve_options
+from vitscope.models.registry import build_model, resolve_options
 from vitscope.trainers.augmentation.pipeline import Augmentation
+from vitscope.trainers.optimization import parameter_groups
+from vitscope.trainers.origin import HUB, Origin, find_origin
 
 if TYPE_CHECKING:
+    from vitscope.checkpoint.record import Checkpoint
     from vitscope.data.imageset import ImageSet
     from vitscope.trainers.settings import Settings
 
@@ -39,6 +42,7 @@ class Prepared:
         preprocessing: How pixels become input.
         options: The network's arguments, all of them.
         augmentation: What is done to training images.
+        origin: The weights that the run begins with, and what came with them.
     """
 
     spec: DataSpec
@@ -47,6 +51,7 @@ class Prepared:
     preprocessing: Preprocessing
     options: dict[str, Any]
     augmentation: Augmentation
+    origin: Origin
 
     @property
     def digests(self) -> dict[str, str]:
@@ -55,22 +60,65 @@ class Prepared:
 
 
 def anchored(settings: Settings) -> Settings:
-    """Return the settings with the data's folder absolute: run and checkpoint find it again from anywhere."""
+    """Return the settings with absolute paths: run and checkpoint find folders and files from anywhere."""
     source = settings.data.source
-    if source in dataset_names() or not os.path.isdir(Path(source).expanduser()):
-        return settings
-    data = settings.data.model_copy(update={"source": str(Path(source).expanduser().resolve())})
-    return settings.model_copy(update={"data": data})
+    if source not in dataset_names() and os.path.isdir(Path(source).expanduser()):
+        settings = _with(settings, "data", source=_absolute(source))
+    if settings.start.weights not in ("", HUB):
+        settings = _with(settings, "start", weights=_absolute(settings.start.weights))
+    if settings.distill.teacher and os.path.exists(Path(settings.distill.teacher).expanduser()):
+        settings = _with(settings, "distill", teacher=_absolute(settings.distill.teacher))
+    return settings
 
 
-def prepare(settings: Settings) -> Prepared:
+def _with(settings: Settings, section: str, **values: str) -> Settings:
+    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve())
+
+
+def prepare(settings: Settings, *, last: Checkpoint | None = None) -> Prepared:
     """Load the training and validation images and derive everything that follows from them.
+
+    Args:
+        settings: The run's settings.
+        last: The last checkpoint of a run that goes on: its classes, options and preprocessing stay, and the
+            weights that it began from need not be there any more.
 
     Raises:
         DataError: The data set cannot be used for training.
-        UsageError: A setting contradicts the data.
-        InputError: The model does not fit the data.
+        UsageError: A setting contradicts the data, or another one.
+        InputError: The model does not fit the data, or the first weights cannot be used.
+        EnvironmentFault: The first weights have to be downloaded and cannot be.
     """
+    origin = find_origin(settings) if last is None else Origin.of_run(last)
+    spec, train, validation = _images(settings, origin)
+    own = origin.preprocessing
+    channels = own.channels if own is not None else train.channels()
+    size = settings.data.image_size or (own.size[0] if own is not None else _image_size(train))
+    augmentation = Augmentation.from_settings(
+        settings.augment, source=settings.data.source, channels=channels, size=size
+    )
+    data = {"classes": len(train.classes), "image_size": size, "channels": channels}
+    given = settings.model.options()
+    options = resolve_options(settings.model.name, (origin.chosen(given) if origin.options else given) | data)
+    _check_layers(settings, options)
+    neutral = Preprocessing(
+        size=(size, size), channels=channels, mean=(0.0,) * channels, std=(1.0,) * channels
+    )
+    if own is not None:
+        neutral = replace(neutral, interpolation=own.interpolation)
+    if size <= _LARGEST_RESIDENT:
+        train, validation = train.in_memory(neutral), validation.in_memory(neutral)
+    mean, std = (own.mean, own.std) if own is not None else _statistics(train, neutral)
+    preprocessing = replace(neutral, mean=mean, std=std)
+    return Prepared(spec, train, validation, preprocessing, options, augmentation, origin)
+
+
+def _images(settings: Settings, origin: Origin) -> tuple[DataSpec, ImageSet, ImageSet]:
+    """Return how to find the data, the training images and the validation part, within the limit."""
     given = settings.data
     spec = DataSpec(
         source=given.source,
@@ -88,23 +136,15 @@ def prepare(settings: Settings) -> Prepared:
     if len(train) < 2 or len(validation) < 1:
         counts = f"{len(train)} and {len(validation)}"
         raise DataError(f"expected at least 2 training images and 1 for validation, got {counts}")
-    channels = train.channels()
-    size = given.image_size or _image_size(train)
-    augmentation = Augmentation.from_settings(
-        settings.augment, source=given.source, channels=channels, size=size
-    )
-    options = resolve_options(
-        settings.model.name,
-        settings.model.options() | {"classes": len(train.classes), "image_size": size, "channels": channels},
-    )
-    neutral = Preprocessing(
-        size=(size, size), channels=channels, mean=(0.0,) * channels, std=(1.0,) * channels
-    )
-    if size <= _LARGEST_RESIDENT:
-        train, validation = train.in_memory(neutral), validation.in_memory(neutral)
-    mean, std = _statistics(train, neutral)
-    preprocessing = Preprocessing(size=(size, size), channels=channels, mean=mean, std=std)
-    return Prepared(spec, train, validation, preprocessing, options, augmentation)
+    return spec, origin.extended(train), origin.extended(validation)
+
+
+def _check_layers(settings: Settings, options: dict[str, Any]) -> None:
+    """Refuse learning rates by layer for a network that does not tell the order of its layers."""
+    if settings.optimizer.layer_decay < 1:
+        with torch.device("meta"):
+            network = build_model(settings.model.name, options)
+        parameter_groups(network, settings.optimizer)
 
 
 def _limited(images: ImageSet, count: int, seed: int) -> ImageSet:

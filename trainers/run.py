@@ -128,7 +128,16 @@ class Run:
         settings, state, engine = self.settings, self.state, self.engine
         self.observer.prepared(self.prepared, engine.network, engine.device)
         images = sum(stop - start for start, stop in engine.starts)
-        plan = Plan(epochs=settings.epochs, done=state.epoch, steps=len(engine.starts), images=images)
+        plan = Plan(
+            epochs=settings.epochs,
+            done=state.epoch,
+            steps=len(engine.starts),
+            images=images,
+            begun=sum(stop - start for start, stop in engine.starts[: state.step]),
+            history=tuple(state.history),
+            best_epoch=state.best_epoch,
+            settings=settings.model_dump(),
+        )
         self.observer.begin(self.path, plan)
         # The loop seeds torch's generator at every step; the caller's is put back afterwards.
         devices = [engine.device] if engine.device.type == "cuda" else []

@@ -13,7 +13,7 @@ from vitscope.checkpoint.files import load_checkpoint
 from vitscope.errors import CheckpointError, EnvironmentFault, InputError
 from vitscope.inference.device import is_out_of_memory, resolve_device
 from vitscope.inference.processes import announced, processes
-from vitscope.models.registry import build_model, model_entry
+from vitscope.models.registry import build_model, is_convolutional
 from vitscope.trainers.augmentation.streams import stream
 from vitscope.trainers.distillation import find_teacher
 from vitscope.trainers.engine import Engine
@@ -61,7 +61,8 @@ def train(
         settings = anchored(settings)
         with here.main_first():
             prepared = prepare(settings)
-        engine = _engine(settings, prepared, target, here=here)
+        observer = _heard(observer, here)
+        engine = _engine(settings, prepared, target, here=here, observer=observer)
         folder = None
         if here.main:
             name = prepared.train.name
@@ -76,7 +77,7 @@ def train(
                 settings=settings,
                 prepared=prepared,
                 engine=engine,
-                observer=_heard(observer, here),
+                observer=observer,
             )
             return run.finish()
 
@@ -111,11 +112,11 @@ def _recalled(
     try:
         settings = parse_settings(last.training["settings"])
         with here.main_first():
-            prepared = prepare(settings)
+            prepared = prepare(settings, last=last)
         digests = {name: last.training[name] for name in prepared.digests}
         if digests != prepared.digests:
             raise InputError(f"the images are not those that {path} began with", hint="begin a new run")
-        engine = _engine(settings, prepared, device, here=here, state=last.state)
+        engine = _engine(settings, prepared, device, here=here, observer=observer, state=last.state)
         run = Run(path, folder, settings=settings, prepared=prepared, engine=engine, observer=observer)
         run.recall(last)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -155,24 +156,25 @@ def _engine(
     device: torch.device,
     *,
     here: Processes,
+    observer: Observer,
     state: dict[str, torch.Tensor] | None = None,
 ) -> Engine:
     """Build what trains, with the weights given or those that a new run begins with."""
     teacher = find_teacher(settings.distill, prepared)
     network = _network(settings, prepared)
     if state is None:
-        begin(network, settings, prepared)
+        for note in begin(network, settings, prepared):
+            observer.notice(note)
     else:
         network.load_state_dict(state)
         freeze(network, settings)
-    entry = model_entry(settings.model.name)
     return Engine(
         network.to(device),
         settings,
         prepared,
         teacher=teacher,
         here=here,
-        convolutional=entry.convolutional,
+        convolutional=is_convolutional(settings.model.name, network),
     )
 
 

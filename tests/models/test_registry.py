@@ -22,6 +22,7 @@ def count(network):
 def test_the_published_sizes():
     assert count(build_model("vit-tiny", CIFAR)) == 5_362_762
     assert count(build_model("resnet18", CIFAR)) == 11_173_962
+    assert count(build_model("cct-7-3x1", CIFAR)) == 3_760_139
 
 
 @pytest.mark.parametrize("name", WIDTHS)
@@ -53,8 +54,13 @@ def test_resnet18_has_the_parameters_of_the_formula(image_size, stem):
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize(("image_size", "channels"), [(8, 1), (28, 1), (32, 3)])
 def test_logits_of_any_image_size(name, image_size, channels):
-    small = {"width": 24, "depth": 2, "heads": 2} if name != "resnet18" else {}
-    network = build_model(name, {"classes": 5, "image_size": image_size, "channels": channels} | small).eval()
+    small = {"width": 24, "depth": 2, "heads": 2} if MODELS[name].attention else {}
+    data = {"classes": 5, "image_size": image_size, "channels": channels}
+    if name == "airbench" and image_size < 9:
+        with pytest.raises(InputError, match="at least 9 pixels, got 8"):
+            build_model(name, data)
+        return
+    network = build_model(name, data | small).eval()
     with torch.inference_mode():
         logits = network(torch.zeros(3, channels, image_size, image_size))
     assert logits.shape == (3, 5)
@@ -62,7 +68,7 @@ def test_logits_of_any_image_size(name, image_size, channels):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_resolved_options_are_complete(name):
-    given = CIFAR | {"drop_path": 0.2}
+    given = CIFAR | ({"width": 24} if name == "airbench" else {"drop_path": 0.2})
     options = resolve_options(name, given)
     assert json.loads(json.dumps(options)) == options
     assert None not in options.values()
@@ -83,7 +89,12 @@ def test_none_takes_the_default():
     ("name", "change", "message", "hint"),
     [
         ("vit-tini", {}, "unknown model 'vit-tini'", "vit-tiny"),
-        ("zzz", {}, "unknown model", "there are vit-tiny, vit-micro, hybrid, resnet18"),
+        (
+            "zzz",
+            {},
+            "unknown model",
+            "there are vit-tiny, vit-micro, hybrid, cct-7-3x1, resnet18, airbench; timm:NAME",
+        ),
         ("vit-tiny", {"widht": 3}, "vit-tiny has no option 'widht'", "width"),
         ("vit-tiny", {"stem": "convolution"}, "no option 'stem'", ""),
         ("resnet18", {"patch_size": 4}, "resnet18 has no option 'patch_size'", "drop"),

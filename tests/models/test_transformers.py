@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vitscope.errors import InputError
-from vitscope.models.transformers import ConvStem, patch_size_for, vision_transformer
+from vitscope.models.tokenizers import ConvStem
+from vitscope.models.transformers import patch_size_for, vision_transformer
 
 
 @pytest.mark.parametrize(

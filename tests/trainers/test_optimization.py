@@ -12,7 +12,7 @@ from torch import nn
 
 from vitscope.models.registry import build_model
 from vitscope.trainers.optimization import build_optimizer, learning_rate
-from vitscope.trainers.settings import OptimizerSettings, ScheduleSettings
+from vitscope.trainers.sections import OptimizerSettings, ScheduleSettings
 
 SMALL = {"classes": 3, "image_size": 8, "channels": 1}
 

@@ -26,7 +26,7 @@ def brightness(pixels: Tensor, factors: Tensor) -> Tensor:
     Returns:
         uint8, rounded down.
     """
-    return _cut(pixels * _by_image(factors))
+    return _cut(pixels.float().mul_(_by_image(factors)))
 
 
 def contrast(pixels: Tensor, factors: Tensor) -> Tensor:
@@ -90,14 +90,14 @@ def grey(pixels: Tensor) -> Tensor:
     """Return the luma, rounded down: whole float32 numbers `[image, 1, row, column]`."""
     if pixels.shape[1] == 1:
         return pixels.float()
-    red, green, blue = pixels.unbind(1)
+    red, green, blue = (channel.float() for channel in pixels.unbind(1))
     # All sums are below 2²⁴, so exact.
-    total = (red * 2989.0).add_(green * 5870.0).add_(blue * 1140.0)
+    total = red.mul_(2989).add_(green.mul_(5870)).add_(blue.mul_(1140))
     return total.div_(10000).floor_()[:, None]
 
 
 def _blend(pixels: Tensor, other: Tensor, factors: Tensor) -> Tensor:
-    return _cut((pixels * _by_image(factors)).add_(other * _by_image(1 - factors)))
+    return _cut(pixels.float().mul_(_by_image(factors)).add_(other * _by_image(1 - factors)))
 
 
 def _by_image(values: Tensor) -> Tensor:

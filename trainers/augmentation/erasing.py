@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import torch
 
 from vitscope.trainers.augmentation.boxes import BOX_DRAWS, erasing_boxes, inside, squares
+from vitscope.trainers.augmentation.transfer import moved
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +50,6 @@ class Erasing:
             boxes.append(erasing_boxes(draws[:, 1:_CHANCE_AND_BOX], width, height) * chosen)
         if self.cutout:
             boxes.append(squares(draws[:, -_CENTRE:], self.cutout, width, height))
-        erased = torch.stack(boxes).to(inputs.device, non_blocking=True)
+        erased = moved(torch.stack(boxes), inputs.device)
         masks = [inside(box, width, height) for box in erased]
-        return inputs.masked_fill(torch.stack(masks).any(dim=0), 0)
+        return inputs.masked_fill(reduce(torch.logical_or, masks), 0)

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vitscope.trainers.augmentation.transfer import moved
+
 __all__ = ["affine_bilinear", "affine_nearest", "mirrored", "padded", "resized", "windows"]
 
 
@@ -33,15 +35,15 @@ def windows(pixels: Tensor, places: Tensor, size: tuple[int, int]) -> Tensor:
         size: Rows and columns of the windows.
     """
     every = pixels.unfold(2, size[0], 1).unfold(3, size[1], 1)
-    row, column = places.to(pixels.device, non_blocking=True).unbind(1)
+    row, column = moved(places, pixels.device).unbind(1)
     image = torch.arange(len(pixels), device=pixels.device)
     return every[image, :, row, column]
 
 
 def mirrored(pixels: Tensor, which: Tensor) -> Tensor:
     """Mirror left and right the images that `which` (bool, `[image]`) names."""
-    which = which.to(pixels.device, non_blocking=True)[:, None, None, None]
-    return torch.where(which, pixels.flip(3), pixels)
+    chosen = torch.arange(len(which)) + len(which) * which
+    return torch.cat([pixels, pixels.flip(3)]).index_select(0, moved(chosen, pixels.device))
 
 
 def resized(pixels: Tensor, boxes: Tensor) -> Tensor:
@@ -52,7 +54,7 @@ def resized(pixels: Tensor, boxes: Tensor) -> Tensor:
         boxes: Left, top, right, bottom, int64 `[image, 4]`.
     """
     height, width = pixels.shape[2:]
-    box = boxes.to(pixels.device, torch.float32, non_blocking=True)[:, :, None, None]
+    box = moved(boxes, pixels.device, torch.float32)[:, :, None, None]
     left, top, right, bottom = box.unbind(1)
     column, row = _from_centre(pixels)
     columns = (column + width / 2) * ((right - left) / width) + (left - 0.5)
@@ -93,7 +95,7 @@ def _from_centre(pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 def _sources(pixels: Tensor, matrices: Tensor) -> tuple[Tensor, Tensor]:
     """Return where pixels come from: columns and rows from the centre, `[image, row, column]` each."""
-    entries = matrices.to(pixels.device, torch.float32, non_blocking=True)[:, :, None, None]
+    entries = moved(matrices, pixels.device, torch.float32)[:, :, None, None]
     a, b, c, d, e, f = entries.unbind(1)
     column, row = _from_centre(pixels)
     return a * column + (b * row + c), d * column + (e * row + f)

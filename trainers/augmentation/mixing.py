@@ -10,6 +10,7 @@ import torch
 
 from vitscope.trainers.augmentation.boxes import areas, inside
 from vitscope.trainers.augmentation.streams import stream
+from vitscope.trainers.augmentation.transfer import moved
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,8 +54,8 @@ class Mix:
             The same shape and type.
         """
         height, width = own.shape[2:]
-        box = self.box.to(own.device, non_blocking=True)
-        weight = self.weight.to(own.device, own.dtype, non_blocking=True)[:, None, None, None]
+        box = moved(self.box, own.device)
+        weight = moved(self.weight, own.device, own.dtype)[:, None, None, None]
         weight = torch.where(inside(box, width, height), 0, weight)
         return (own * weight).add_(partners * (1 - weight))
 

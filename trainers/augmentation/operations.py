@@ -13,6 +13,7 @@ import torch
 
 from vitscope.trainers.augmentation import enhancement, tones
 from vitscope.trainers.augmentation.geometry import affine_nearest
+from vitscope.trainers.augmentation.transfer import moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,7 +68,7 @@ def in_turns(
         pixels = _taken(pixels, place[order])
         place = torch.empty_like(order)
         place[order] = torch.arange(len(order))
-        strengths = turn.strength[order].to(pixels.device, non_blocking=True)
+        strengths = moved(turn.strength[order], pixels.device)
         counts = turn.operation.bincount(minlength=len(operations)).tolist()
         parts = zip(operations, torch.split(pixels, counts), torch.split(strengths, counts), strict=True)
         for operation, part, strength in parts:
@@ -77,7 +78,7 @@ def in_turns(
 
 
 def _taken(pixels: Tensor, places: Tensor) -> Tensor:
-    return pixels.index_select(0, places.to(pixels.device, non_blocking=True))
+    return pixels.index_select(0, moved(places, pixels.device))
 
 
 def _geometric(turn: Turn, height: int, width: int) -> Turn:

@@ -30,7 +30,7 @@ def solarize(pixels: Tensor, thresholds: Tensor) -> Tensor:
         thresholds: `[image]`, 0…255.
     """
     first = thresholds.float().ceil().to(torch.uint8)[:, None, None, None]
-    return torch.where(pixels >= first, 255 - pixels, pixels)
+    return pixels ^ (pixels >= first).to(torch.uint8).mul_(255)
 
 
 def invert(pixels: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["admit", "admit_state", "find_state", "open_regular"]
+__all__ = ["admit", "admit_state", "find_state", "is_of_form", "open_regular"]
 
 _ITSELF = "give the checkpoint itself as the model"
 _ONE_STATE = "in the program that made it, save model.state_dict() alone"
@@ -82,6 +82,16 @@ def admit(stream: BinaryIO, form: str) -> None:
     keys = [whole_storage(tensor, sizes) for tensor in _tensors(outline.value)]
     if sorted(keys) != sorted(sizes):
         raise CheckpointError("damaged: its tensors share storages, or leave some unused")
+
+
+def is_of_form(stream: BinaryIO, form: str) -> bool:
+    """Tell whether a file says that it is of `form`; nothing that it holds is made.
+
+    Raises:
+        CheckpointError: It is damaged, or no archive of torch.
+    """
+    outline, _ = _examine(stream)
+    return isinstance(outline.value, dict) and outline.value.get("format") == form
 
 
 def admit_state(stream: BinaryIO) -> None:

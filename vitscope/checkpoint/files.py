@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import torch
 from torch import Tensor
 
-from vitscope.checkpoint.admission import admit, admit_state, find_state, open_regular
+from vitscope.checkpoint.admission import admit, admit_state, find_state, is_of_form, open_regular
 from vitscope.checkpoint.record import Checkpoint
 from vitscope.checkpoint.signature import printable
 from vitscope.errors import CheckpointError, EnvironmentFault, NotFiniteError
@@ -20,7 +20,15 @@ from vitscope.paths import write_atomically
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["FORMAT", "VERSION", "check_finite", "load_checkpoint", "load_state", "save_checkpoint"]
+__all__ = [
+    "FORMAT",
+    "VERSION",
+    "check_finite",
+    "is_checkpoint",
+    "load_checkpoint",
+    "load_state",
+    "save_checkpoint",
+]
 
 FORMAT = "vitscope.checkpoint"
 VERSION = 1
@@ -83,6 +91,19 @@ def load_checkpoint(
         check_finite(checkpoint.state, path)
     _move(checkpoint.state, map_location)
     return checkpoint
+
+
+def is_checkpoint(path: Path | str) -> bool:
+    """Tell whether a file says that it is a checkpoint of vitscope; nothing that it holds is made.
+
+    Raises:
+        CheckpointError: There is no such file, it is damaged, or no archive of torch.
+    """
+    try:
+        with open_regular(Path(path)) as stream:
+            return is_of_form(stream, FORMAT)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}", hint=error.hint) from error.__cause__
 
 
 def load_state(path: Path | str) -> dict[str, Tensor]:

@@ -3,9 +3,10 @@
 A note is one JSON object under the key `vitscope` of the file's metadata:
 
     {"version": 1, "model": "timm:vit_tiny_patch16_224", "options": {}, "classes": ["cat", "dog"],
-     "preprocessing": {…}, "data": null}
+     "preprocessing": {…}, "data": null, "training": {}, "checkpoint": ""}
 
-Beside it stands `"format": "pt"`, which other libraries look for.
+Beside it stand `"format": "pt"`, which other libraries look for, and `vitscope.digest`, the digest of the
+tensors: the format has no checksum of its own, and a file whose tensors have another digest is refused.
 """
 
 from __future__ import annotations
@@ -16,22 +17,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitscope.checkpoint.admission import open_regular
+from vitscope.checkpoint.digest import digest_tensors
 from vitscope.checkpoint.files import check_finite
 from vitscope.checkpoint.record import DTYPES
 from vitscope.checkpoint.signature import HEAD, name_kind, printable
 from vitscope.errors import CheckpointError
+from vitscope.paths import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-__all__ = ["ModelNote", "TensorFile", "read_tensors"]
+__all__ = ["ModelNote", "TensorFile", "read_tensors", "write_tensors"]
 
-KEY = "vitscope"
+KEY, DIGEST = "vitscope", "vitscope.digest"
 VERSION = 1
+_SINCE_FIRST = ("training", "checkpoint")  # fields that the first notes do not have
 _LONGEST = 16 << 20  # letters of a note: the names of a hundred thousand classes
-_TYPES = {"model": str, "options": dict, "classes": list, "preprocessing": dict}
+_TYPES = {
+    "model": str,
+    "options": dict,
+    "classes": list,
+    "preprocessing": dict,
+    "training": dict,
+    "checkpoint": str,
+}
 
 
 @dataclass(frozen=True)
@@ -42,8 +53,10 @@ class ModelNote:
         model: `vitscope:NAME`, `timm:NAME` or `torchvision:NAME`.
         classes: The class names, in the order of the logits.
         preprocessing: `Preprocessing.to_dict()`.
-        options: The builder's keyword arguments, of a model of vitscope.
+        options: The builder's keyword arguments.
         data: `DataSpec.to_dict()` of the data set that it was trained on, where known.
+        training: The configuration and validation results of its training, where known.
+        checkpoint: The digest of the checkpoint that it was exported from, where there was one.
 
     Raises:
         CheckpointError: A field has the wrong type.
@@ -54,6 +67,8 @@ class ModelNote:
     preprocessing: dict[str, Any]
     options: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    checkpoint: str = ""
 
     def __post_init__(self) -> None:
         if not self.classes or not all(type(name) is str for name in self.classes):
@@ -76,12 +91,13 @@ class ModelNote:
             return None
         content = _parsed(text)
         known = {item.name for item in fields(cls)}
-        if content.pop("version", None) != VERSION or set(content) != known:
+        needed = known - set(_SINCE_FIRST)
+        if content.pop("version", None) != VERSION or not needed <= set(content) <= known:
             raise CheckpointError(
                 f"its note is not of version {VERSION}", hint="write it again with this version of vitscope"
             )
         for name, kind in _TYPES.items():
-            if not isinstance(content[name], kind):
+            if name in content and not isinstance(content[name], kind):
                 raise CheckpointError(f"expected `{name}` in its note as {kind.__name__}")
         if not isinstance(content["data"], dict | None):
             raise CheckpointError("expected `data` in its note as dict")
@@ -122,6 +138,25 @@ def read_tensors(path: Path | str) -> TensorFile:
     return found
 
 
+def write_tensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """Write a safetensors file, whole or not at all, with the digest of its tensors; return the digest.
+
+    Tensors that share their memory are written each by itself.
+
+    Raises:
+        NotFiniteError: A weight is NaN or infinite: nothing would read the file.
+        EnvironmentFault: It cannot be written.
+    """
+    from safetensors.torch import save
+
+    check_finite(state, path)
+    own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
+    digest = digest_tensors(own)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(save(own, metadata={**metadata, DIGEST: digest}))
+    return digest
+
+
 def _read(path: Path, head: bytes, size: int) -> TensorFile:
     from safetensors import SafetensorError, safe_open
 
@@ -145,6 +180,11 @@ def _read(path: Path, head: bytes, size: int) -> TensorFile:
         raise CheckpointError(
             f"its weight `{printable(strange[0])}` is of type {kind}, which is not used here",
             hint="quantised weights have to be unpacked by the program that packed them",
+        )
+    if DIGEST in metadata and metadata[DIGEST] != digest_tensors(state):
+        raise CheckpointError(
+            "its weights are not those that were written: their digest is another",
+            hint="copy or download it again",
         )
     return TensorFile(state, metadata)
 

@@ -37,6 +37,11 @@ class Classifier(nn.Module):
         digest: That checkpoint's digest.
         training: The configuration and validation results that the checkpoint keeps.
         aliases: Other names of each class, such as ImageNet's `n01440764`; none where left out.
+
+    Attributes:
+        architecture: Who builds the network: `vitscope:NAME`, `timm:NAME` or `torchvision:NAME`; empty where
+            nobody that an export could name.
+        options: The builder's arguments, as JSON can hold them.
     """
 
     def __init__(
@@ -62,6 +67,8 @@ class Classifier(nn.Module):
         self.digest = digest
         self.training_record = training or {}
         self.aliases = tuple(aliases)
+        self.architecture = ""
+        self.options: dict[str, Any] = {}
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits `[image, class]` of normalised images `[image, channel, row, column]`."""

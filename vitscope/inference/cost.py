@@ -17,9 +17,11 @@ from vitscope.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torch import nn
+
     from vitscope.inference.classifier import Classifier
 
-__all__ = ["Cost", "model_cost"]
+__all__ = ["Cost", "model_cost", "multiply_adds"]
 
 _WARMING, _PASSES = 2, 7
 
@@ -62,7 +64,7 @@ def model_cost(model: Classifier, *, batch_size: int = 32) -> Cost:
     shape = (model.preprocessing.channels, *model.preprocessing.size)
     images = torch.zeros((batch_size, *shape), device=model.device)
     with _evaluation(model):
-        counted = _multiply_adds(model, images[:1])
+        counted = multiply_adds(model, images[:1])
         seconds = _seconds(model, images)
     return Cost(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
@@ -85,13 +87,19 @@ def _evaluation(model: Classifier) -> Iterator[None]:
             module.training = flag
 
 
-def _multiply_adds(model: Classifier, image: torch.Tensor) -> int:
+def multiply_adds(network: nn.Module, image: torch.Tensor) -> int:
+    """Return the multiply-adds of a forward pass in the network's present mode; see `Cost`.
+
+    Args:
+        network: Also one without memory, on the device `meta`.
+        image: Its input, `[1, channel, row, column]`, on the network's device.
+    """
     # The fused kernels of attention hide their products from the counter, some in one version of torch alone.
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-            model(image)
+            network(image)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     return int(counter.get_total_flops()) // 2

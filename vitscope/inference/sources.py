@@ -25,7 +25,7 @@ from vitscope.inference.trained import rebuild_network, trained_classifier
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["SOURCES", "is_named", "open_classifier"]
+__all__ = ["SOURCES", "is_named", "open_classifier", "open_tensor_file"]
 
 SOURCES: dict[str, Callable[..., Classifier]] = {
     "timm": timm_classifier,
@@ -112,6 +112,16 @@ def _file(path: Path) -> Classifier:
         return _described(path / "model.safetensors", _config(path / "config.json"))
     if path.suffix.lower() != ".safetensors" or path.is_dir():
         return trained_classifier(path)
+    return open_tensor_file(path)
+
+
+def open_tensor_file(path: Path) -> Classifier:
+    """Open a safetensors file by its note, or by the `config.json` beside it; its ending does not matter.
+
+    Raises:
+        CheckpointError: It is damaged, or does not say what it is.
+        NotFiniteError: Weights are NaN or infinite.
+    """
     held = read_tensors(path)
     try:
         note = ModelNote.from_metadata(held.metadata)
@@ -134,12 +144,15 @@ def _noted(note: ModelNote, held: TensorFile) -> Classifier:
     if kind == "vitscope":
         network = rebuild_network(name, note.options, held.state, classes=len(note.classes))
         model = Classifier(network, classes=note.classes, preprocessing=preprocessing, name=name)
+        model.architecture, model.options = note.model, note.options
     elif kind in ("timm", "torchvision"):
-        model = SOURCES[kind](name, state=held.state, classes=note.classes)
+        more = {"arguments": note.options} if kind == "timm" else {}
+        model = SOURCES[kind](name, state=held.state, classes=note.classes, **more)
         model.preprocessing = preprocessing
     else:
         raise CheckpointError(f"its note names the model {note.model[:80]!r}, which is not known here")
     model.data = None if note.data is None else DataSpec.from_dict(note.data)
+    model.training_record = note.training
     return model
 
 

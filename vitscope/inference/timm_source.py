@@ -6,6 +6,8 @@ import math
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from vitscope.data.preprocessing import Preprocessing
 from vitscope.errors import InputError, UsageError
 from vitscope.inference.classifier import Classifier
@@ -21,7 +23,20 @@ if TYPE_CHECKING:
 
 __all__ = ["timm_classifier", "timm_from_config", "timm_preprocessing"]
 
-_ARGUMENTS = ("global_pool", "img_size")  # of the builder, that a folder's config.json may give
+# Arguments of the builder that a file may give, and how large their numbers can be.
+_ARGUMENTS = {
+    "global_pool": str,
+    "class_token": bool,
+    "img_size": int,
+    "in_chans": int,
+    "patch_size": int,
+    "embed_dim": int,
+    "depth": int,
+    "num_heads": int,
+    "mlp_ratio": float,
+}
+_LARGEST = {"img_size": 8192, "in_chans": 3, "depth": 1000}
+_LARGEST_NUMBER = 1 << 16
 
 
 def timm_classifier(
@@ -30,6 +45,7 @@ def timm_classifier(
     weights: Path | None = None,
     state: Mapping[str, Tensor] | None = None,
     classes: Sequence[str] | None = None,
+    arguments: Mapping[str, Any] | None = None,
 ) -> Classifier:
     """Build a model of timm with its weights; a thousand classes are taken for ImageNet-1k's.
 
@@ -38,6 +54,7 @@ def timm_classifier(
         weights: A file of weights; the number of classes is read off its last layer.
         state: The weights themselves. Without both they come from the cache or from the hub.
         classes: The class names.
+        arguments: Arguments of timm's builder in which the model differs from `name`.
 
     Raises:
         InputError: timm has no such model, it is no classifier, or its preprocessing is not known here.
@@ -51,7 +68,8 @@ def timm_classifier(
         state = read_weights(weights if weights is not None else _from_hub(name, config))
     known = head_size(state, _layers(config))
     count = config["num_classes"] if known is None else known
-    return _built(name, state, config | {"num_classes": count}, classes=classes)
+    merged = config | {"num_classes": count}
+    return _built(name, state, merged, classes=classes, arguments=_checked(arguments or {}))
 
 
 def timm_from_config(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> Classifier:
@@ -65,12 +83,7 @@ def timm_from_config(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> 
     base = _config(name)
     if not isinstance(own, dict):
         raise InputError("expected `pretrained_cfg` in config.json as an object")
-    arguments = config.get("model_args") or {}
-    if not isinstance(arguments, dict) or (strange := sorted(set(arguments) - set(_ARGUMENTS))):
-        what = ", ".join(strange) if isinstance(arguments, dict) else "no object"
-        raise InputError(
-            f"model_args in config.json are not used here, except {', '.join(_ARGUMENTS)}: got {what}"
-        )
+    arguments = _checked(config.get("model_args") or {})
     merged = base | {key: value for key, value in own.items() if value is not None}
     merged["num_classes"] = config.get("num_classes", merged["num_classes"])
     labels = config.get("label_names")
@@ -80,6 +93,23 @@ def timm_from_config(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> 
     except (TypeError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"config.json does not describe a model of timm: {reason}") from error
+
+
+def _checked(arguments: object) -> dict[str, Any]:
+    """Return a file's arguments for the builder, of which nothing is trusted."""
+    if not isinstance(arguments, dict) or (strange := sorted(set(arguments) - set(_ARGUMENTS))):
+        what = ", ".join(strange) if isinstance(arguments, dict) else "no object"
+        raise InputError(f"model_args are not used here, except {', '.join(_ARGUMENTS)}: got {what}")
+    for name, value in arguments.items():
+        kind, largest = _ARGUMENTS[name], _LARGEST.get(name, _LARGEST_NUMBER)
+        sides = value if name in ("img_size", "patch_size") and isinstance(value, list) else [value]
+        if kind in (str, bool):
+            fits = type(value) is kind
+        else:
+            fits = all(type(side) in (int, kind) and 0 < side <= largest for side in sides)
+        if not fits:
+            raise InputError(f"model_args: {name} makes no sense: {str(value)[:40]}")
+    return arguments
 
 
 def timm_preprocessing(config: Mapping[str, Any]) -> Preprocessing:
@@ -122,14 +152,19 @@ def _built(
     count = config["num_classes"]
     _check_classes(name, count)
     preprocessing = timm_preprocessing(config)
-    network = timm.create_model(
-        name, pretrained=False, num_classes=count, in_chans=preprocessing.channels, **(arguments or {})
-    )
+    chosen = {"in_chans": preprocessing.channels} | dict(arguments or {})
+    if not set(chosen) <= {"in_chans", "global_pool", "img_size"}:
+        with torch.device("meta"):  # a file of any size could ask for any memory: the shapes come first
+            outline = timm.create_model(name, pretrained=False, num_classes=count, **chosen)
+        fit_weights(outline, state, name=name, assign=True)
+    network = timm.create_model(name, pretrained=False, num_classes=count, **chosen)
     fit_weights(network, state, name=name)
     named = name_classes(count, classes, imagenet=True)
-    return Classifier(
+    model = Classifier(
         network, classes=named.names, aliases=named.aliases, preprocessing=preprocessing, name=name
     )
+    model.architecture, model.options = f"timm:{name}", dict(arguments or {})
+    return model
 
 
 def _check_classes(name: str, count: int) -> None:

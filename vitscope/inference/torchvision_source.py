@@ -67,13 +67,15 @@ def torchvision_classifier(
     count = head_size(state, _heads(network)) or len(entry.meta["categories"])
     known = entry.meta["categories"] if count == len(entry.meta["categories"]) else None
     named = name_classes(count, classes if classes is not None else known)
-    return Classifier(
+    classifier = Classifier(
         network,
         classes=named.names,
         aliases=named.aliases,
         preprocessing=torchvision_preprocessing(entry),
         name=model,
     )
+    classifier.architecture = f"torchvision:{model}.{entry.name}"
+    return classifier
 
 
 def _entry(model: str, tag: str, weights: Path | None) -> Any:  # noqa: ANN401 - torchvision has no types

@@ -39,7 +39,7 @@ def trained_classifier(path: Path) -> Classifier:
         network = rebuild_network(
             checkpoint.model, checkpoint.options, checkpoint.state, classes=len(checkpoint.classes)
         )
-        return Classifier(
+        model = Classifier(
             network,
             classes=checkpoint.classes,
             preprocessing=Preprocessing.from_dict(checkpoint.preprocessing),
@@ -53,6 +53,8 @@ def trained_classifier(path: Path) -> Classifier:
     except Exception as error:  # options that no training wrote fail in any way, deep in the builders
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: cannot be rebuilt: {reason or type(error).__name__}") from error
+    model.architecture, model.options = f"vitscope:{checkpoint.model}", dict(checkpoint.options)
+    return model
 
 
 def rebuild_network(

@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from vitscope.errors import InputError
+from vitscope.models.airbench import airbench
+from vitscope.models.compact import compact_transformer
+from vitscope.models.foreign import build_foreign, is_foreign, resolve_foreign
 from vitscope.models.resnet import resnet18
 from vitscope.models.transformers import patch_size_for, vision_transformer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from torch import nn
-
-__all__ = ["MODELS", "ModelEntry", "build_model", "resolve_options"]
+__all__ = ["MODELS", "ModelEntry", "build_model", "is_convolutional", "resolve_options"]
 
 _OF_THE_DATA = ("classes", "image_size", "channels")
 
@@ -31,6 +34,7 @@ class ModelEntry:
         defaults: The options in which the name differs from the builder's own defaults.
         fixed: Options that make the name what it is and cannot be set.
         attention: Whether the model has attention to capture.
+        convolutional: Whether convolutions are a good part of its work, which GPUs like channels last.
     """
 
     build: Callable[..., nn.Module]
@@ -50,7 +54,13 @@ class ModelEntry:
 
 
 def _transformer(summary: str, *, stem: str = "patch", **defaults: int) -> ModelEntry:
-    return ModelEntry(vision_transformer, summary, defaults=defaults, fixed={"stem": stem})
+    return ModelEntry(
+        vision_transformer,
+        summary,
+        defaults=defaults,
+        fixed={"stem": stem},
+        convolutional=stem == "convolution",
+    )
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -63,16 +73,31 @@ MODELS: dict[str, ModelEntry] = {
         depth=8,
         heads=6,
     ),
-    "resnet18": ModelEntry(resnet18, "ResNet-18 with the stem for small images", attention=False),
+    "cct-7-3x1": ModelEntry(
+        compact_transformer,
+        "a compact convolutional transformer: 256 wide, 7 deep, 4 heads",
+        convolutional=True,
+    ),
+    "resnet18": ModelEntry(
+        resnet18, "ResNet-18 with the stem for small images", attention=False, convolutional=True
+    ),
+    "airbench": ModelEntry(
+        airbench,
+        "six convolutions behind a whitening layer, trained in minutes",
+        attention=False,
+        convolutional=True,
+    ),
 }
 
 
-def model_entry(name: str) -> ModelEntry:
+def _entry(name: str) -> ModelEntry:
     if name not in MODELS:
         near = get_close_matches(name, MODELS, n=1)
         raise InputError(
             f"unknown model {name!r}",
-            hint=f"did you mean {near[0]}?" if near else f"there are {', '.join(MODELS)}",
+            hint=f"did you mean {near[0]}?"
+            if near
+            else f"there are {', '.join(MODELS)}; timm:NAME, torchvision:NAME",
         )
     return MODELS[name]
 
@@ -81,13 +106,15 @@ def resolve_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return every argument that rebuilds the model, so that a later default cannot change it.
 
     Args:
-        name: A key of `MODELS`.
+        name: A key of `MODELS`, `timm:NAME` or `torchvision:NAME`.
         given: `classes`, `image_size`, `channels`, and options, of which None is the default.
 
     Raises:
-        InputError: An unknown model or option.
+        InputError: An unknown model or option, or one that a foreign model does not work with.
     """
-    entry = model_entry(name)
+    if is_foreign(name):
+        return resolve_foreign(name, given)
+    entry = _entry(name)
     chosen = {key: value for key, value in given.items() if value is not None}
     unknown = [key for key in chosen if key not in entry.options and key not in _OF_THE_DATA]
     if unknown:
@@ -107,11 +134,25 @@ def build_model(name: str, options: Mapping[str, Any]) -> nn.Module:
     """Build a model with fresh weights.
 
     Args:
-        name: A key of `MODELS`.
+        name: A key of `MODELS`, `timm:NAME` or `torchvision:NAME`.
         options: What `resolve_options` takes or returns.
 
     Raises:
         InputError: An unknown model or option, or numbers that do not fit together.
     """
-    entry = model_entry(name)
+    if is_foreign(name):
+        return build_foreign(name, {key: value for key, value in options.items() if value is not None})
+    entry = _entry(name)
     return entry.build(**resolve_options(name, options), **entry.fixed)
+
+
+def is_convolutional(name: str, network: nn.Module) -> bool:
+    """Tell whether convolutions are a good part of a network's work; a patch embedding alone is not.
+
+    Args:
+        name: What `build_model` made the network of.
+        network: The network.
+    """
+    if not is_foreign(name):
+        return _entry(name).convolutional
+    return sum(isinstance(module, nn.Conv2d) for module in network.modules()) > 1

@@ -2,65 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from timm.layers.patch_embed import PatchEmbed
 from timm.models.vision_transformer import VisionTransformer
-from torch import nn
 
 from vitscope.errors import InputError
+from vitscope.models.tokenizers import ConvStem
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-__all__ = ["ConvStem", "patch_size_for", "vision_transformer"]
+__all__ = ["check_sizes", "patch_size_for", "vision_transformer"]
 
 _POOLS: dict[str, Literal["token", "avg"]] = {"cls": "token", "mean": "avg"}
-
-
-class ConvStem(nn.Module):
-    """Turn an image into tokens by 3×3 convolutions: a stem in the place of the patch embedding.
-
-    Three convolutions, each with batch norm, ReLU: channels → 64 → 128 → `embed_dim`, strides 1, 2, 2, so a
-    32×32 image becomes 8×8 tokens. The signature is that of timm's `PatchEmbed`, whose place it takes.
-
-    *Source*: Xiao et al. 2021, "Early Convolutions Help Transformers See Better", arXiv 2106.14881.
-    *Differs*: no last 1×1 convolution; 4-fold reduction in place of 16-fold.
-    """
-
-    def __init__(
-        self,
-        img_size: int | tuple[int, int] = 32,
-        patch_size: int = 4,
-        in_chans: int = 3,
-        embed_dim: int = 384,
-        **_: object,  # what timm passes to every patch embedding and a stem has no use for
-    ) -> None:
-        super().__init__()
-        self.img_size = (img_size, img_size) if isinstance(img_size, int) else img_size
-        self.patch_size = (patch_size, patch_size)
-        rows, columns = (_halved_twice(side) for side in self.img_size)
-        self.grid_size = (rows, columns)
-        self.num_patches = rows * columns
-        widths = (in_chans, 64, 128, embed_dim)
-        layers: list[nn.Module] = []
-        for inputs, outputs, stride in zip(widths, widths[1:], (1, 2, 2), strict=False):
-            layers += [
-                nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False),
-                nn.BatchNorm2d(outputs),
-                nn.ReLU(inplace=True),
-            ]
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the tokens `[image, token, feature]` of images `[image, channel, row, column]`."""
-        tokens: Tensor = self.layers(images).flatten(2).transpose(1, 2)
-        return tokens
-
-
-def _halved_twice(side: int) -> int:
-    # A 3×3 convolution of stride 2 and padding 1 rounds half a side up.
-    return (((side + 1) // 2) + 1) // 2
 
 
 def patch_size_for(image_size: int) -> int:
@@ -93,6 +45,7 @@ def vision_transformer(
     mlp_ratio: float = 4.0,
     pool: Literal["cls", "mean"] = "cls",
     dropout: float = 0.0,
+    attention_dropout: float = 0.0,
     drop_path: float = 0.0,
     stem: Literal["patch", "convolution"] = "patch",
 ) -> VisionTransformer:
@@ -109,6 +62,7 @@ def vision_transformer(
         mlp_ratio: Width of the MLP over `width`.
         pool: `cls` reads a class token, `mean` averages the patches and has no class token.
         dropout: Rate after projections, in MLPs and before the head.
+        attention_dropout: Rate of the attention weights.
         drop_path: Stochastic depth at the last block, rising linearly from 0 at the first.
         stem: Patches, or the convolutions of `ConvStem`.
 
@@ -117,7 +71,9 @@ def vision_transformer(
 
     *Source*: Dosovitskiy et al. 2021, arXiv 2010.11929; timm's `VisionTransformer`.
     """
-    _check_sizes(width, heads=heads, mlp_ratio=mlp_ratio, pool=pool)
+    check_sizes(width, heads=heads, mlp_ratio=mlp_ratio)
+    if pool not in _POOLS:
+        raise InputError(f"expected pool `cls` or `mean`, got {pool!r}", hint="set model.pool")
     patch_size = _patch_size(patch_size, image_size=image_size, stem=stem)
     return VisionTransformer(
         img_size=image_size,
@@ -133,18 +89,22 @@ def vision_transformer(
         drop_rate=dropout,
         pos_drop_rate=dropout,
         proj_drop_rate=dropout,
+        attn_drop_rate=attention_dropout,
         drop_path_rate=drop_path,
         embed_layer=ConvStem if stem == "convolution" else PatchEmbed,
     )
 
 
-def _check_sizes(width: int, *, heads: int, mlp_ratio: float, pool: str) -> None:
+def check_sizes(width: int, *, heads: int, mlp_ratio: float) -> None:
+    """Check that a transformer's numbers fit together.
+
+    Raises:
+        InputError: They do not.
+    """
     if heads < 1 or width % heads:
         raise InputError(f"expected heads to divide the width {width}, got {heads}", hint="set model.heads")
     if int(width * mlp_ratio) < 1:
         raise InputError(f"an MLP of {mlp_ratio} times {width} features has none", hint="set model.mlp_ratio")
-    if pool not in _POOLS:
-        raise InputError(f"expected pool `cls` or `mean`, got {pool!r}", hint="set model.pool")
 
 
 def _patch_size(given: int | None, *, image_size: int, stem: str) -> int:
