@@ -120,7 +120,16 @@ class Run:
         self.observer.prepared(self.prepared, self.network, device)
         starts = self.engine.starts
         images = sum(stop - start for start, stop in starts)
-        plan = Plan(epochs=settings.epochs, done=state.epoch, steps=len(starts), images=images)
+        plan = Plan(
+            epochs=settings.epochs,
+            done=state.epoch,
+            steps=len(starts),
+            images=images,
+            begun=sum(stop - start for start, stop in starts[: state.step]),
+            history=tuple(state.history),
+            best_epoch=state.best_epoch,
+            settings=settings.model_dump(),
+        )
         self.observer.begin(self.folder.path, plan)
         # The loop seeds torch's generator at every step; the caller's is put back afterwards.
         devices = [device] if device.type == "cuda" else []
