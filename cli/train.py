@@ -24,21 +24,25 @@ __all__ = ["train"]
 def train(
     preset: Annotated[
         str | None,
-        typer.Argument(
-            help="A preset: digits, vit-micro, vit-tiny, hybrid, resnet18.", show_default="digits"
-        ),
+        typer.Argument(help="A preset, of those that `vitscope presets` lists.", show_default="digits"),
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", help="Settings in a YAML file, such as a run's config.yaml.")
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", help="digits, cifar10, cifar100, fashion-mnist, or a folder of images."),
+        typer.Option(
+            "--data", help="A name, of those that `vitscope datasets` lists, or a folder of images."
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="How many epochs.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any setting, like optimizer.lr=5e-4."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", metavar="FILE", help="Weights to begin with: a file, or hub."),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="The seed of everything random.")] = None,
     device: Device = "auto",
@@ -47,6 +51,10 @@ def train(
     ] = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was stopped.")
+    ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option("--log", help="tensorboard or wandb: log there, too.", rich_help_panel="Output"),
     ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -60,6 +68,7 @@ def train(
         "preset": preset,
         "--data": data,
         "--epochs": epochs,
+        "--weights": weights,
         "--set": settings,
         "--seed": seed,
         "--out": out,
@@ -67,14 +76,17 @@ def train(
     }
     if resume is not None:
         _check_resume(resume, config, [name for name, value in given.items() if value is not None])
+        observer = _observer(log or [], quiet=quiet)
         from vitscope.trainers.training import resume as go_on
 
-        answer = go_on(resume, device=device, observer=_observer(quiet=quiet))
+        answer = go_on(resume, device=device, observer=observer)
     else:
-        chosen = _settings(preset, config, settings or [], {"data": data, "epochs": epochs, "seed": seed})
+        flags = {"data.source": data, "start.weights": weights, "epochs": epochs, "seed": seed}
+        chosen = _settings(preset, config, settings or [], flags)
+        observer = _observer(log or [], quiet=quiet)
         from vitscope.trainers.training import train as begin
 
-        answer = begin(chosen, out=out, device=device, overwrite=overwrite, observer=_observer(quiet=quiet))
+        answer = begin(chosen, out=out, device=device, overwrite=overwrite, observer=observer)
     _report(answer, as_json=json)
 
 
@@ -98,19 +110,22 @@ def _settings(
             "a preset and --config cannot be given together", hint="name the preset, or the file"
         )
     values = read_settings(config) if config is not None else load_preset(preset or "digits")
-    change = {key: value for key, value in flags.items() if value is not None and key != "data"}
-    if flags["data"] is not None:
-        change["data"] = {"source": flags["data"]}
+    change: dict[str, Any] = {}
+    for key, value in flags.items():
+        section, _, name = key.rpartition(".")
+        if value is not None:
+            change |= {section: {name: value}} if section else {name: value}
     return parse_settings(apply_overrides(merge(values, change), assignments))
 
 
-def _observer(*, quiet: bool) -> Observer:
+def _observer(logs: list[str], *, quiet: bool) -> Observer:
     from vitscope.cli.training_progress import Bar, Lines
-    from vitscope.trainers.observer import Observer
+    from vitscope.trainers.loggers import open_log
+    from vitscope.trainers.observer import Observers
 
-    if quiet:
-        return Observer()
-    return Bar() if sys.stderr.isatty() else Lines()
+    opened = [open_log(name) for name in dict.fromkeys(logs)]
+    shown = [] if quiet else [Bar() if sys.stderr.isatty() else Lines()]
+    return Observers(*shown, *opened)
 
 
 def _report(answer: RunResult, *, as_json: bool) -> None:

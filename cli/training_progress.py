@@ -100,6 +100,10 @@ class Lines(Observer):
         """Say what is trained on what."""
         talk(_about(prepared, network, device))
 
+    def notice(self, message: str) -> None:
+        """Say it on a line of its own."""
+        talk(f"note: {message}")
+
     def begin(self, folder: Path, plan: Plan) -> None:
         """Say where the run is written, and how long it is."""
         self._epochs, self.pace = plan.epochs, Pace(plan)
@@ -170,13 +174,10 @@ class Bar(Lines):
         if epoch is not None:
             title = f"epoch {min(epoch, self._epochs)}/{self._epochs}"
             self._progress.update(self._task, description=title, best=self._best_so_far())
-        speed = self.pace.images_per_second
-        self._progress.update(
-            self._task,
-            completed=self.pace.done,
-            left=f"{_duration(self.pace.seconds_left)} left",
-            **({} if speed is None else {"speed": f"{speed:,.0f} images/s"}),
-        )
+        speed, left = self.pace.images_per_second, f"{_duration(self.pace.seconds_left)} left"
+        self._progress.update(self._task, completed=self.pace.done, left=left)
+        if speed is not None:
+            self._progress.update(self._task, speed=f"{speed:,.0f} images/s")
         self._drawn = time.monotonic()
 
     def end(self) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from timm.utils import ModelEmaV3
+from timm.utils.model_ema import ModelEmaV3
 from torch.nn.parallel import DistributedDataParallel
 
 from vitscope.errors import EnvironmentFault, NotFiniteError
@@ -74,8 +74,8 @@ class Engine:
         channels_last = convolutional if settings.channels_last is None else settings.channels_last
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         if here.world > 1 and self.device.type == "cuda":
-            network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
-        self.network = network.to(memory_format=self.layout)  # type: ignore[call-overload]
+            network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        self.network = network.to(memory_format=self.layout)
         self.teacher = teacher.to(self.device) if teacher is not None else None
         self.data, self.validation = prepared.train, prepared.validation
         self.augmentation, self.mixing = prepared.augmentation, Mixing.from_settings(settings.augment)
@@ -100,7 +100,7 @@ class Engine:
         if self.here.world > 1:
             ids = [self.device] if self.device.type == "cuda" else None
             network = DistributedDataParallel(network, device_ids=ids, gradient_as_bucket_view=True)
-        return torch.compile(network) if compiled else network  # type: ignore[no-any-return]
+        return torch.compile(network) if compiled else network
 
     @property
     def judged(self) -> nn.Module:

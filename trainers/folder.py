@@ -33,7 +33,8 @@ __all__ = ["RunFolder", "check_run_output"]
 
 _LOCK = ".lock"
 _SINCE_FIRST = ("preset", "model", "data", "augment", "optimizer", "schedule", "epochs", "batch_size", "seed")
-_OWN_FILES = (MANIFEST, "config.yaml", "metrics.csv", "best.pth", "last.pth")
+_OWN_FILES = (MANIFEST, "config.yaml", "metrics.csv", "best.pth", "last.pth", "wandb.json")
+_OWN_FOLDERS = ("figures", "tensorboard", "wandb")
 
 
 class RunFolder:
@@ -88,7 +89,8 @@ class RunFolder:
         """Remove what an earlier run left, its evaluations and maps with it, and nothing else."""
         for name in _OWN_FILES:
             (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.path / "figures", ignore_errors=True)
+        for name in _OWN_FOLDERS:
+            shutil.rmtree(self.path / name, ignore_errors=True)
         for item in list(self.path.iterdir()):
             if item.is_dir() and not item.is_symlink() and is_ours(item):
                 shutil.rmtree(item, ignore_errors=True)

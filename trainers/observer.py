@@ -57,6 +57,9 @@ class Observer:
     def begin(self, folder: Path, plan: Plan) -> None:
         """Training begins."""
 
+    def notice(self, message: str) -> None:
+        """Something is not as could be expected, or worth knowing; training goes on."""
+
     def advance(self, images: int) -> None:
         """A step was made."""
 
@@ -88,6 +91,11 @@ class Observers(Observer):
                 observer.begin(folder, plan)
                 begun.callback(observer.end)
             begun.pop_all()
+
+    def notice(self, message: str) -> None:
+        """Tell each what is worth knowing."""
+        for observer in self.observers:
+            observer.notice(message)
 
     def advance(self, images: int) -> None:
         """Tell each of a step."""

@@ -128,7 +128,7 @@ def _recalled(
 def _device(name: str) -> torch.device:
     """Return the device of this process: each of several on one machine has a GPU of its own."""
     here, device = announced(), resolve_device(name)
-    if here.world == 1 or device.type != "cuda" or device.index is not None:
+    if here.world == 1 or str(device) != "cuda":
         return device
     device = resolve_device(f"cuda:{here.local}")
     torch.cuda.set_device(device)

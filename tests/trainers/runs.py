@@ -42,9 +42,24 @@ def assert_same_run(one, other):
         first, second = load_checkpoint(one / name), load_checkpoint(other / name)
         assert list(first.state) == list(second.state)
         assert all(torch.equal(tensor, second.state[key]) for key, tensor in first.state.items())
-    moments = [load_checkpoint(folder / "last.pth").resume["optimizer"]["state"] for folder in (one, other)]
-    for key, values in moments[0].items():
-        assert all(torch.equal(tensor, moments[1][key][name]) for name, tensor in values.items())
+    first, second = (load_checkpoint(folder / "last.pth").resume["optimizer"] for folder in (one, other))
+    assert_same_state(first, second)
+
+
+def assert_same_state(one, other):
+    """Two states of optimizers are equal, however they are nested."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key, value in one.items():
+            assert_same_state(value, other[key])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for first, second in zip(one, other, strict=True):
+            assert_same_state(first, second)
+    else:
+        assert one == other
 
 
 class Journal(Observer):

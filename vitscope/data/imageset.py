@@ -113,7 +113,8 @@ class ImageSet:
             yield from (self.pixels(preprocessing, chunk) for chunk in chunks)
             return
         shape = (preprocessing.channels, *preprocessing.size)
-        arrays = decode_ahead(chunks, shape, lambda index: preprocessing.pixels(self.image(int(index))))
+        lists = [chunk.tolist() for chunk in chunks]
+        arrays = decode_ahead(lists, shape, lambda index: preprocessing.pixels(self.image(index)))
         yield from map(_tensor, arrays)
 
     def in_memory(

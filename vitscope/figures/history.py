@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vitscope.errors import InputError
 from vitscope.figures.style import BLACK, BLUE, GREEN, GREY, LIGHT, VERMILLION, new_figure, styled
@@ -37,6 +37,9 @@ def draw_history(
 ) -> Figure:
     """Draw loss, accuracy and learning rate over the epochs, with the best epoch marked.
 
+    Train loss and accuracy are those of the augmented images as the network saw them while it changed: with
+    mixup or CutMix they lie on the wrong side of the validation's, and say nothing about overfitting.
+
     Args:
         history: One row an epoch with `epoch`, `learning_rate`, `train_loss`, `train_accuracy`,
             `validation_loss` and `validation_accuracy`; accuracies in 0 … 1, NaN where nothing was measured.
@@ -52,18 +55,19 @@ def draw_history(
     missing = [name for name in _COLUMNS if name not in table.columns]
     if missing or table.empty:
         raise InputError(f"expected a history of at least one epoch with {', '.join(_COLUMNS)}")
-    figure = new_figure(3.3)
-    grid = figure.add_gridspec(2, 2, height_ratios=[3, 1])
+    figure = new_figure(3.5)
+    grid = figure.add_gridspec(2, 2, height_ratios=[5, 2])
     loss, accuracy = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
     rate = figure.add_subplot(grid[1, :])
     _curves(loss, table, "loss", 1.0)
     _curves(accuracy, table, "accuracy", 100.0)
-    rate.plot(table["epoch"], table["learning_rate"], color=GREEN, **_marks(table))
+    _rate(rate, table)
     loss.set_ylabel("Loss")
     accuracy.set_ylabel("Accuracy (%)")
-    rate.set(ylabel="Learning rate", xlabel="Epoch", ylim=(0, None))
+    rate.set(ylabel="Learning rate", xlabel="Epoch")
     for ax in (loss, accuracy, rate):
         _finish(ax, table, best_epoch)
+    figure.align_ylabels([loss, rate])
     loss.legend(loc="best")
     if best_epoch is not None:
         _name_best(accuracy, table, best_epoch)
@@ -71,8 +75,22 @@ def draw_history(
 
 
 def _marks(table: pd.DataFrame) -> dict[str, Any]:
-    """Points as well as lines where there are few epochs: one epoch alone has no line."""
-    return {"marker": "o", "markersize": 3.0 if len(table) <= 20 else 0.0, "markeredgewidth": 0}
+    """Points as well as lines where there are few epochs: one alone has no line; thin lines for many."""
+    few, many = len(table) <= 20, len(table) > 100
+    return {
+        "marker": "o",
+        "markersize": 3.0 if few else 0.0,
+        "markeredgewidth": 0,
+        "linewidth": 0.9 if many else 1.2,
+    }
+
+
+def _rate(ax: Axes, table: pd.DataFrame) -> None:
+    ax.plot(table["epoch"], table["learning_rate"], color=GREEN, **_marks(table))
+    highest = float(table["learning_rate"].max())
+    ax.set_ylim(0, 1.1 * highest if highest > 0 else 1.0)
+    ax.yaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _curves(ax: Axes, table: pd.DataFrame, quantity: str, scale: float) -> None:
