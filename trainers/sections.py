@@ -156,8 +156,6 @@ class Settings(Section):
     """A whole training run."""
 
     preset: str = ""
-    objective: Literal["classes", "pixels"] = "classes"
-    mask_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.6
     model: ModelSettings = ModelSettings()
     start: StartSettings = StartSettings()
     data: DataSettings = DataSettings()
