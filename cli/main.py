@@ -22,6 +22,7 @@ from vitscope.cli.export import export
 from vitscope.cli.faithfulness import faithfulness
 from vitscope.cli.inspect import inspect
 from vitscope.cli.models import models
+from vitscope.cli.presets import presets
 from vitscope.cli.train import train
 from vitscope.errors import UsageError, VitscopeError
 
@@ -126,6 +127,7 @@ app.command()(compare)
 app.command()(faithfulness)
 app.command()(inspect)
 app.command()(export)
+app.command()(presets)
 app.command()(models)
 app.command()(datasets)
 
