@@ -15,7 +15,7 @@ from tests.trainers.augmentation.pictures import some, varied
 from vitscope.trainers.augmentation import enhancement
 from vitscope.trainers.augmentation.operations import NAMES, Turn, perform
 
-SHAPES = [(3, 12, 12), (1, 9, 14), (3, 21, 16), (3, 2, 5), (1, 1, 1)]
+SHAPES = [(3, 12, 12), (1, 9, 14), (3, 41, 36), (3, 2, 5), (1, 1, 1)]
 STRENGTHS = {
     **dict.fromkeys(("ShearX", "ShearY"), (-0.99, 0.99)),
     **dict.fromkeys(("TranslateX", "TranslateY"), (-14.5, 14.5)),
