@@ -13,7 +13,8 @@ import torch
 from vitscope.data.preprocessing import Preprocessing
 from vitscope.data.sources import DataSpec, dataset_names, load_split
 from vitscope.data.split import stratified_subset
-from vitscope.errors import DataError
+from vitscope.errors import DataError, InputError
+from vitscope.inference.sources import is_named
 from vitscope.models.registry import build_model, resolve_options
 from vitscope.trainers.augmentation.pipeline import Augmentation
 from vitscope.trainers.optimization import parameter_groups
@@ -93,6 +94,7 @@ def prepare(settings: Settings, *, last: Checkpoint | None = None) -> Prepared:
         InputError: The model does not fit the data, or the first weights cannot be used.
         EnvironmentFault: The first weights have to be downloaded and cannot be.
     """
+    _check_teacher(settings.distill.teacher)
     origin = find_origin(settings) if last is None else Origin.of_run(last)
     spec, train, validation = _images(settings, origin)
     own = origin.preprocessing
@@ -137,6 +139,14 @@ def _images(settings: Settings, origin: Origin) -> tuple[DataSpec, ImageSet, Ima
         counts = f"{len(train)} and {len(validation)}"
         raise DataError(f"expected at least 2 training images and 1 for validation, got {counts}")
     return spec, origin.extended(train), origin.extended(validation)
+
+
+def _check_teacher(teacher: str) -> None:
+    if teacher and not is_named(teacher) and not os.path.exists(Path(teacher).expanduser()):
+        raise InputError(
+            f"distill.teacher: there is no file {teacher}",
+            hint="give the best.pth of a run: --set distill.teacher=FILE",
+        )
 
 
 def _check_layers(settings: Settings, options: dict[str, Any]) -> None:

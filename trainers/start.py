@@ -41,15 +41,18 @@ def begin(network: nn.Module, settings: Settings, prepared: Prepared) -> tuple[s
     Raises:
         CheckpointError: The weights do not fit the network.
     """
-    notes: tuple[str, ...] = ()
+    notes: list[str] = []
+    count = len(prepared.train)
+    if settings.batch_size > count:
+        notes.append(f"a batch of {settings.batch_size} holds all {count} images: an epoch is one step")
     initialize = getattr(network, "initialize_from", None)
     if prepared.origin.state:
-        notes = _take_over(network, prepared, name=settings.model.name)
+        notes += _take_over(network, prepared, name=settings.model.name)
         prepared.origin.state.clear()
     elif callable(initialize):
         initialize(_sample(prepared))
     freeze(network, settings)
-    return notes
+    return tuple(notes)
 
 
 def freeze(network: nn.Module, settings: Settings) -> None:
@@ -75,7 +78,7 @@ def training_mode(network: nn.Module) -> None:
             module.eval()
 
 
-def _take_over(network: nn.Module, prepared: Prepared, *, name: str) -> tuple[str, ...]:
+def _take_over(network: nn.Module, prepared: Prepared, *, name: str) -> list[str]:
     """Load the weights, all of them but a head of other classes; return what is not as in the file."""
     state, fresh = dict(prepared.origin.state), network.state_dict()
     notes = [f"{key} was resampled from images of another size" for key in _resampled(state, network)]
@@ -93,7 +96,7 @@ def _take_over(network: nn.Module, prepared: Prepared, *, name: str) -> tuple[st
                 else f"{head} begins anew: the weights have {rows} classes, the data {classes}"
             )
     fit_weights(network, state, name=name)
-    return tuple(notes)
+    return notes
 
 
 def _merged(given: Tensor, fresh: Tensor, known: int) -> Tensor:

@@ -12,6 +12,7 @@ from vitscope.data.sources import DataSpec
 from vitscope.errors import CheckpointError
 from vitscope.inference.classifier import Classifier
 from vitscope.inference.fitting import fit_weights
+from vitscope.models.foreign import is_foreign
 from vitscope.models.registry import MODELS, build_model
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ __all__ = ["rebuild_network", "trained_classifier"]
 # Larger numbers of features and of blocks than any model of weights at hand has.
 _LARGEST_OPTION = 1 << 20
 _DEEPEST = 1000
+# Bytes that a network may hold beside its weights, such as which positions an attention bias belongs to.
+_LARGEST_TABLES = 1 << 28
 
 
 def trained_classifier(path: Path) -> Classifier:
@@ -60,10 +63,13 @@ def trained_classifier(path: Path) -> Classifier:
 def rebuild_network(
     model: str, options: Mapping[str, Any], state: Mapping[str, Tensor], *, classes: int
 ) -> nn.Module:
-    """Build an architecture of vitscope without memory, and give it its tensors.
+    """Build an architecture without memory, and give it its tensors.
+
+    A network of another library is built once more in memory, when its shapes were found to be those of the
+    weights: it may hold tables that are not among them.
 
     Args:
-        model: A key of `MODELS`.
+        model: A key of `MODELS`, `timm:NAME` or `torchvision:NAME`.
         options: Every option of it; nothing about them is trusted.
         state: The weights.
         classes: The number of class names.
@@ -71,7 +77,7 @@ def rebuild_network(
     Raises:
         CheckpointError: The options and the weights do not go together.
     """
-    if model not in MODELS:
+    if model not in MODELS and not is_foreign(model):
         raise CheckpointError(f"its architecture {model!r} is not one of {', '.join(MODELS)}")
     numbers = [value for value in options.values() if isinstance(value, int | float)]
     deepest = min(len(state), _DEEPEST)
@@ -82,4 +88,15 @@ def rebuild_network(
     with torch.device("meta"):
         network = build_model(model, options)
     fit_weights(network, state, name=model, assign=True)
+    return _in_memory(network, model, options, state) if is_foreign(model) else network
+
+
+def _in_memory(
+    outline: nn.Module, model: str, options: Mapping[str, Any], state: Mapping[str, Tensor]
+) -> nn.Module:
+    tables = sum(each.nbytes for each in outline.buffers() if each.is_meta)
+    if tables > _LARGEST_TABLES:
+        raise CheckpointError("its options describe a model larger than its weights")
+    network = build_model(model, options)
+    fit_weights(network, state, name=model)
     return network

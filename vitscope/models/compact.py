@@ -21,6 +21,7 @@ class CompactTransformer(VisionTransformer):
     """A vision transformer without class token, whose head reads a weighted mean of the patches.
 
     The weights are a softmax over the patches of a linear score of each: z = softmax(x·w + b)ᵀ x.
+    Captured attention is read as for a plain mean: the weights of this pool are not in the maps.
 
     *Source*: Hassani et al. 2021, arXiv 2104.05704, section 3.1, sequence pooling.
     """
@@ -39,8 +40,9 @@ class CompactTransformer(VisionTransformer):
         """Return the features `[image, feature]` that the head reads of the tokens."""
         if pool_type is not None:
             return super().pool(x, pool_type)
-        weights = self.sequence_pool(x).softmax(dim=1)
-        pooled: Tensor = (weights.transpose(1, 2) @ x).squeeze(1)
+        # Not as a softmax times the tokens, which would be taken for an attention layer of one row.
+        weights = self.sequence_pool(x).log_softmax(dim=1).exp()
+        pooled: Tensor = (weights * x).sum(dim=1)
         return pooled
 
 
