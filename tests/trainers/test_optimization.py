@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from vitscope.errors import UsageError
 from vitscope.models.registry import build_model
-from vitscope.trainers.optimization import build_optimizer, learning_rate
+from vitscope.trainers.optimization import build_optimizer, learning_rate, set_learning_rate
 from vitscope.trainers.sections import OptimizerSettings, ScheduleSettings
 
 SMALL = {"classes": 3, "image_size": 8, "channels": 1}
@@ -61,6 +62,54 @@ def test_rises_then_falls_between_its_bounds(warmup, final, steps, epochs):
     assert min(found[first:], default=2.0) >= 2.0 * final - 1e-12
 
 
+@pytest.mark.parametrize(("warmup", "epochs", "steps"), [(3, 10, 4), (0, 4, 5), (1, 3, 2)])
+def test_one_cycle_equals_torchs(warmup, epochs, steps):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.3, total_steps=epochs * steps, pct_start=warmup / epochs, final_div_factor=50,
+        cycle_momentum=False,
+    )  # fmt: skip
+    expected = []
+    for _ in range(epochs * steps):
+        expected.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step() if len(expected) < epochs * steps else None
+    schedule = ScheduleSettings(name="onecycle", warmup_epochs=warmup, final_lr=1 / 25 / 50)
+    assert curve(0.3, schedule, steps, epochs) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("first", "factor"), [(2, 1), (1, 2), (3, 3)])
+def test_restarts_equal_torchs(first, factor):
+    steps, epochs, peak, final = 4, 15, 0.3, 0.1
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=peak)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
+        optimizer, first * steps, factor, eta_min=final * peak
+    )
+    expected = []
+    for _ in range(epochs * steps):
+        expected.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    schedule = ScheduleSettings(
+        name="restarts", final_lr=final, period_epochs=first, period_factor=factor, warmup_epochs=0
+    )
+    assert curve(peak, schedule, steps, epochs) == pytest.approx(expected, rel=1e-9)
+    late = schedule.model_copy(update={"warmup_epochs": 1.0})
+    warmed = curve(peak, late, steps, epochs + 1)
+    assert warmed[:steps] == pytest.approx([peak * part / steps for part in range(1, steps + 1)])
+    assert warmed[steps:] == pytest.approx(expected, rel=1e-9)
+
+
+@given(st.floats(1e-3, 8), st.floats(1, 4), st.integers(1, 9), st.floats(0, 12))
+def test_other_schedules_stay_between_their_bounds(period, factor, epochs, warmup):
+    for name in ("onecycle", "restarts"):
+        schedule = ScheduleSettings(
+            name=name, warmup_epochs=warmup, period_epochs=period, period_factor=factor, final_lr=0.01
+        )
+        found = curve(2.0, schedule, 5, epochs)
+        assert all(0.02 - 1e-12 <= lr <= 2.0 + 1e-12 for lr in found)
+
+
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
 @pytest.mark.parametrize("name", ["vit-tiny", "vit-micro", "hybrid", "resnet18"])
 @pytest.mark.parametrize("pool", ["cls", "mean"])
@@ -81,6 +130,49 @@ def test_norms_biases_and_tokens_are_never_decayed_and_weights_always(name, kind
         spared = id(parameter) in inside_norms or key.endswith(".bias") or key in ("pos_embed", "cls_token")
         assert decayed.pop(id(parameter)) == (0.0 if spared else 0.3), key
     assert not decayed
+
+
+def test_layers_learn_at_falling_rates():
+    """By hand for stem and tokens, block 0, block 1 with the last norm, and head."""
+    options = {"width": 12, "depth": 2, "heads": 2}
+    network = build_model("vit-micro", SMALL | options)
+    optimizer = build_optimizer(network, OptimizerSettings(lr=1.0, layer_decay=0.5, weight_decay=0.3))
+    set_learning_rate(optimizer, 0.8)
+    found = {id(each): group for group in optimizer.param_groups for each in group["params"]}
+    depth = {"blocks.0": 2, "blocks.1": 1, "norm": 1, "head": 0}
+    for key, parameter in network.named_parameters():
+        place = next((layer for name, layer in depth.items() if key.startswith(name)), 3)
+        group = found.pop(id(parameter))
+        assert group["lr"] == pytest.approx(0.8 * 0.5**place), key
+        spared = parameter.ndim < 2 or key in ("pos_embed", "cls_token")
+        assert group["weight_decay"] == (0.0 if spared else 0.3), key
+    assert not found
+
+
+@pytest.mark.parametrize("name", ["hybrid", "cct-7-3x1"])
+def test_muon_decays_what_adamw_decays(name):
+    network = build_model(name, SMALL | {"width": 12, "depth": 2, "heads": 2})
+    counts = []
+    for kind in ("adamw", "muon"):
+        groups = build_optimizer(network, OptimizerSettings(name=kind, weight_decay=0.3)).param_groups
+        decayed = [each for group in groups if group["weight_decay"] == 0.3 for each in group["params"]]
+        counts.append(sorted(each.numel() for each in decayed))
+    assert counts[0] == counts[1]
+
+
+def test_no_order_of_layers():
+    with pytest.raises(UsageError, match=r"optimizer\.layer_decay: Linear does not tell"):
+        build_optimizer(nn.Linear(2, 2), OptimizerSettings(layer_decay=0.9))
+
+
+@pytest.mark.parametrize("kind", ["adamw", "sgd", "muon"])
+def test_what_is_frozen_is_left_out(kind):
+    network = build_model("vit-micro", SMALL | {"width": 12, "depth": 2, "heads": 2})
+    for parameter in network.blocks[0].parameters():
+        parameter.requires_grad_(False)
+    groups = build_optimizer(network, OptimizerSettings(name=kind)).param_groups
+    moved = sum(parameter.numel() for group in groups for parameter in group["params"])
+    assert moved == sum(each.numel() for each in network.parameters() if each.requires_grad)
 
 
 def test_the_optimizers_settings():
