@@ -99,7 +99,8 @@ def _beside(model: str, kind: _Format) -> Path:
 def _tell(made: Export, *, quiet: bool) -> None:
     size, details = f"{made.bytes / 1e6:,.1f} MB", made.details
     result(f"{made.path}: {made.model} as {made.format}, {size}, {made.classes:,} classes")
-    result(f"logits as the model's: at most {made.largest_difference:.1e} apart")
+    apart = f"at most {made.largest_difference:.1e} from" if made.largest_difference else "equal to"
+    result(f"logits {apart} the model's, over five images")
     if made.format == "onnx":
         given, found = details["input"], details["output"]
         shapes = [" x ".join(map(str, part["shape"])) for part in (given, found)]
