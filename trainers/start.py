@@ -91,7 +91,7 @@ def _take_over(network: nn.Module, prepared: Prepared, *, name: str) -> list[str
         classes = len(fresh[f"{head}.weight"])
         if rows and rows != classes:
             notes.append(
-                f"{head} has {classes - rows} new classes after the {rows} of the checkpoint"
+                f"classes in {head}: {rows} of the checkpoint, then {classes - rows} new"
                 if known
                 else f"{head} begins anew: the weights have {rows} classes, the data {classes}"
             )
