@@ -3,7 +3,7 @@
 A factor of 1 leaves the image, 0 gives black, the mean grey, grey, or the blurred image, and more than 1
 exaggerates; *Source*: Haeberli & Voorhies 1994, "Image processing by interpolation and extrapolation".
 
-*Differs* from torchvision by at most one level, in fewer than one value of a thousand, where the exact
+*Differs* from torchvision by at most one level, in about one value of a thousand, where the exact
 result is all but a whole number: each product is rounded by itself, so that a pixel does not depend on its
 batch, and grey is exact, (2989 red + 5870 green + 1140 blue) / 10000 rounded down.
 """
