@@ -146,7 +146,7 @@ def test_each_models_weights_in_each_other(altered, ours, theirs):
         load(path)
 
 
-@pytest.mark.parametrize("name", ["vit-huge", "../vit-tiny", "timm:resnet18", "\x1b[31m"])
+@pytest.mark.parametrize("name", ["vit-huge", "../vit-tiny", "hf:resnet18", "keras:vit", "\x1b[31m"])
 def test_an_unknown_architecture(altered, name):
     with pytest.raises(CheckpointError, match="architecture"):
         load(altered(model=name))
