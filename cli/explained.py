@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from vitscope.report.explanation import ExplanationReport
     from vitscope.report.request import Target
 
-__all__ = ["Asked", "Model", "Place", "method_names", "run_explanation", "table_of", "warn"]
+__all__ = ["Asked", "Model", "Place", "brief", "method_names", "run_explanation", "table_of", "warn"]
+
+_LONG = 40  # letters of a class's name in a table
 
 
 @dataclass(frozen=True)
@@ -188,9 +190,15 @@ def table_of(rows: Sequence[dict[str, Any]]) -> None:
         ("image", "predicted", "confidence", *(("explained",) if explained else ()), "figure")
     ]
     for row in rows:
-        classes = (", ".join(row["explained"]),) if explained else ()
-        lines.append((row["name"], row["predicted"], f"{row['confidence']:.1%}", *classes, row["figure"]))
+        classes = (", ".join(map(brief, row["explained"])),) if explained else ()
+        said = brief(row["predicted"]), f"{row['confidence']:.1%}"
+        lines.append((row["name"], *said, *classes, row["figure"]))
     table(lines)
+
+
+def brief(name: str) -> str:
+    """Return a class's name as a table has room for it: of a long one its beginning and its end."""
+    return name if len(name) <= _LONG else f"{name[: _LONG - 14]}…{name[-13:]}"
 
 
 def _tell_faithfulness(rows: Sequence[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vitscope.cli.console import progress_bar, result_json, table, talk
 from vitscope.cli.evaluated import predictions_folder
-from vitscope.cli.explained import warn
+from vitscope.cli.explained import brief, warn
 from vitscope.cli.subjects import data_of, find_class
 from vitscope.errors import InputError, UsageError
 from vitscope.paths import fresh_path
@@ -182,10 +182,11 @@ def _tell(report: MistakesReport, names: Sequence[str], counts: tuple[int, int],
     lines = [("image", "true", "confidence", "predicted", "confidence", "figure")]
     for row in report.rows:
         shares = f"{row['true_confidence']:.1%}", f"{row['confidence']:.1%}"
-        lines.append((row["name"], row["true"], shares[0], row["predicted"], shares[1], row["figure"]))
+        true, predicted = brief(row["true"]), brief(row["predicted"])
+        lines.append((row["name"], true, shares[0], predicted, shares[1], row["figure"]))
     table(lines)
     for first, second, count in ((*names, counts[0]), (*reversed(names), counts[1])):
         what = "image" if count == 1 else "images"
-        talk(f"{first} taken for {second}: {count:,} {what}", quiet=quiet)
+        talk(f"{brief(str(first))} taken for {brief(str(second))}: {count:,} {what}", quiet=quiet)
     warn(report.notes, quiet=quiet)
     talk(f"written to {report.folder}, PDF and PNG, and the maps as heatmaps.npz", quiet=quiet)

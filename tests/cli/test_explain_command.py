@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from vitscope.cli.explained import brief
 from vitscope.cli.main import app
 from vitscope.cli.mistakes import find_pair
 from vitscope.cli.subjects import find_class, parse_parts
@@ -133,6 +134,14 @@ def test_a_class_by_name_or_number():
         with pytest.raises(UsageError, match="no class") as refusal:
             find_class(classes, text)
         assert hint in refusal.value.hint
+
+
+def test_long_class_names_leave_room_in_a_table():
+    long = "tench, " * 30 + "Tinca"
+    assert brief("x" * 40) == "x" * 40
+    assert len(brief(long)) == 40
+    assert brief(long).startswith("tench, tench")
+    assert brief(long).endswith("tench, Tinca")
 
 
 def test_a_pair_of_names_with_commas():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -79,6 +81,32 @@ def test_markers_are_filled_where_the_baselines_are_beaten(record):
     faces = [to_hex(line.get_markerfacecolor()) for line in markers]
     assert faces == [BLUE.lower(), "#ffffff", *[GREY.lower()] * 3]
     assert [line.get_marker() for line in markers] == ["o", "o", "s", "s", "s"]
+
+
+def test_a_baseline_far_away_is_a_mark_at_the_edge_with_its_value():
+    scores = noisy([[0.04], [0.06], [0.75], [0.0]], images=30)
+    record = made(scores, methods=("good", "poor", "random", "centre"), metrics=("max_sensitivity",))
+    ranking = rank_methods(record, replicates=50)
+    (ax,) = draw_method_ranking(ranking).axes
+    assert 0.06 < ax.get_xlim()[1] < 0.3
+    (mark,) = [line for line in ax.lines if line.get_marker() == ">"]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (ax.get_xlim()[1], ranking.methods.index("random"))
+    assert [text.get_text().strip() for text in ax.texts] == [f"{ranking.means[2, 0]:.2g}"]
+    near = made(
+        noisy([[0.4], [0.6], [0.75], [0.0]], images=30), methods=record.methods, metrics=record.metrics
+    )
+    (ax,) = draw_method_ranking(rank_methods(near, replicates=50)).axes
+    assert not ax.texts
+    assert ax.get_xlim()[1] > 0.7
+
+
+def test_panels_of_curves_end_above_the_highest_interval(record):
+    low = {name: 0.3 * curve for name, curve in record.curves.items()}
+    curves = mean_curves(replace(record, curves=low), replicates=50)
+    figure = draw_perturbation_curves(curves)
+    highest = max(each.intervals.max() for kind in curves.values() for each in kind.values())
+    assert len({ax.get_ylim() for ax in figure.axes}) == 1
+    assert highest <= figure.axes[0].get_ylim()[1] < highest + 0.1
 
 
 def test_names_are_text():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from vitscope.figures.lettering import folded, plain, printable, shorten, shorten_pair, text_width
+from vitscope.figures.lettering import folded, plain, printable, shorten, shorten_pair, text_width, worded
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,11 @@ def test_width_is_what_matplotlib_draws():
     text = figure.text(0, 0, "Handwritten digits 0123", size=9, family="DejaVu Sans")
     drawn = text.get_window_extent().width / 720 * 72
     assert text_width("Handwritten digits 0123", 9) == pytest.approx(drawn, rel=0.02)
+
+
+def test_a_name_without_a_letter_is_said_to_be_one():
+    for name, shown in (("3", "class 3"), ("0.5", "class 0.5"), ("3a", "3a"), ("cat", "cat"), ("三", "三")):
+        assert worded(name, "class") == shown
 
 
 def test_plain_text_is_no_formula():

@@ -104,6 +104,21 @@ def test_pages_hold_every_row_once_and_fit():
     assert len(list(pages(rows[:1], 1))) == 1
 
 
+def test_a_heading_stands_on_every_page_of_its_rows():
+    picture = np.zeros((30, 30), np.uint8)
+    headings = ["first", *[""] * 9, "second", *[""] * 9]
+    rows = [row(1, picture, heading=heading) for heading in headings]
+    parts = list(pages(rows, 1))
+    last = ""
+    for number, part in enumerate(parts):
+        for place, each in enumerate(part):
+            own = headings[sum(map(len, parts[:number])) + place]
+            last = own or last
+            assert each.heading == (own or (f"{last} (continued)" if place == 0 else ""))
+        assert draw_map_grid(part, ["a"], title="t").get_figheight() <= 9
+    assert sum(map(len, parts)) == 20
+
+
 def test_what_does_not_fit_together():
     with pytest.raises(InputError, match="at least one row"):
         draw_map_grid([], ["a"])

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from vitscope.errors import InputError
-from vitscope.figures.lettering import shorten, text_width
+from vitscope.figures.framing import framed
+from vitscope.figures.lettering import shorten, text_width, worded
 from vitscope.figures.montage import Sheet
 from vitscope.figures.overlay import Scale, overlay, pixels, reduced, whole_pixels
 from vitscope.figures.style import GREY, LIGHT, styled
@@ -61,7 +62,8 @@ def draw_depths(
     """
     if not depths or not 0 <= image < len(depths[0]):
         raise InputError(f"expected maps of at least one depth with an image {image}, got none")
-    picture, box = _sized(pixels(picture), whole_pixels(pixels(picture), box))
+    picture = pixels(picture)
+    picture, box = _sized(*framed(picture, whole_pixels(picture, box))[:2])
     scale = Scale.of(*(depth.values[image] for depth in depths))
     return [
         _frame(
@@ -94,7 +96,7 @@ def _frame(
     if prediction is not None:
         tail = f" ({100 * prediction[1]:.1f} %)"
         room = 72 * (_WIDTH - 0.1) - text_width(f"predicted: {tail}", 8)
-        line = f"predicted: {shorten(prediction[0], room, size=8)}{tail}"
+        line = f"predicted: {shorten(worded(prediction[0], 'class'), room, size=8)}{tail}"
         sheet.text(middle, 0.34, line, size=8, color=GREY, ha="center")
     sheet.picture(over, (0.05, 0.46, _WIDTH - 0.1, down), colour=LIGHT)
     _progress(sheet, number / count, down + 0.54)

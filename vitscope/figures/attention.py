@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from vitscope.errors import InputError
-from vitscope.figures.lettering import plain, shorten, shorten_pair
+from vitscope.figures.framing import framed, with_room
+from vitscope.figures.lettering import plain, shorten, shorten_pair, worded
 from vitscope.figures.overlay import Scale, enlarged, overlay, pixels, reduced, whole, whole_pixels
 from vitscope.figures.style import COLUMN_WIDTH, LIGHT, new_figure, styled
 
@@ -62,11 +63,11 @@ def draw_attention_maps(
     Raises:
         InputError: The picture is not an array of pixels, or the box is outside it.
     """
-    picture, values, box = _checked(heatmap, picture, image, box)
+    picture, values, box, note = _checked(heatmap, picture, image, box)
     figure = figure or new_figure(_height(picture, panels=3) + 0.5)
     left, middle, right = np.atleast_1d(figure.subplots(1, 3))
     scale = Scale.fitting(values, signed=heatmap.signed)
-    _show(left, picture, "image")
+    _show(left, picture, note or "image")
     drawn = _show_map(middle, values, picture, scale=scale, box=box)
     _name(middle, heatmap.method)
     _show(right, overlay(picture, values, box=box, scale=scale), "overlay")
@@ -117,14 +118,14 @@ def draw_heads(
         return draw_attention_maps(
             heads[0], picture, image=image, box=box, prediction=prediction, figure=figure
         )
-    picture, _, seen = _checked(heads[0], picture, image, box)
     maps = [_checked(head, picture, image, box)[1] for head in heads]
+    picture, _, seen, part = _checked(heads[0], picture, image, box)
     rows = -(-(len(heads) + 1) // _PER_ROW)
     columns = min(len(heads) + 1, _PER_ROW)
     figure = figure or new_figure(rows * _height(picture, panels=columns) + 0.5)
     axes = list(np.atleast_1d(figure.subplots(rows, columns)).flat)
     scale = Scale.of(*maps)
-    _show(axes[0], picture, "image")
+    _show(axes[0], picture, part or "image")
     if seen != whole(picture):
         _outline(axes[0], seen)
     for ax, head, values in zip(axes[1:], heads, maps, strict=False):
@@ -139,13 +140,16 @@ def draw_heads(
 
 def _checked(
     heatmap: Heatmap, picture: NDArray[np.uint8], image: int, box: Box | None
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], Box]:
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], Box, str]:
+    """Return the picture as it is drawn, the map, its box there, and what was done to the picture."""
     if not 0 <= image < len(heatmap):
         raise InputError(f"expected an image in 0 … {len(heatmap) - 1}, got {image}")
     picture = pixels(picture)
     whole_pixels(picture, box)
-    picture, box = reduced(picture, box or whole(picture), _MOST)
-    return picture, heatmap.values[image], box
+    picture, box, note = framed(picture, box or whole(picture))
+    values = heatmap.values[image]
+    picture, box = reduced(*with_room(picture, box, values.shape, limit=_MOST), _MOST)
+    return picture, values, box, note
 
 
 def _height(picture: NDArray[np.uint8], *, panels: int) -> float:
@@ -215,12 +219,12 @@ def _bar(figure: Figure, drawn: AxesImage, axes: list[Axes], scale: Scale, note:
 def _title(figure: Figure, prediction: tuple[str, float] | None, explained: str) -> None:
     if prediction is None:
         return
-    name, confidence = prediction
+    name, confidence = worded(prediction[0], "class"), prediction[1]
     room = figure.get_figwidth() * 72 - 180
     if not explained:
         text = f"predicted: {shorten(name, room, size=9)}  ({100 * confidence:.1f} %)"
     else:
-        name, explained = shorten_pair(name, explained, room - 40, size=9)
+        name, explained = shorten_pair(name, worded(explained, "class"), room - 40, size=9)
         text = f"predicted: {name}  ({100 * confidence:.1f} %), explained: {explained}"
     plain([figure.suptitle(text, fontsize=9)])
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from vitscope.figures.lettering import shorten
+from vitscope.figures.lettering import shorten, worded
 from vitscope.figures.montage import Sheet
 from vitscope.figures.overlay import Scale
 from vitscope.figures.ramp import draw_ramp, place_pixels
@@ -51,7 +51,7 @@ def draw_class_maps(maps: Heatmap) -> Figure:
     for place, values in enumerate(shown):
         row, column = divmod(place, columns)
         x, y = left + column * (width + _SPACE), _TOP + row * (height + _LABEL + _SPACE)
-        name = shorten(maps.names[place], 72 * width, size=_SIZE) if maps.names else ""
+        name = shorten(worded(maps.names[place], "class"), 72 * width, size=_SIZE) if maps.names else ""
         sheet.text(x + width / 2, y + 0.08, name, size=_SIZE, ha="center")
         if counts:
             sheet.text(x + width / 2, y + 0.19, f"n = {counts[place]:,}", size=5.5, color=GREY, ha="center")

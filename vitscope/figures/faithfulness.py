@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_method_ranking", "draw_perturbation_curve", "draw_perturbation_curves"]
 
 _COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
-_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.2)), (0, (1, 1)))
+_DASHES: tuple[Any, ...] = ("-", (0, (2.6, 1.2)), (0, (1, 1)))
 _OF_NOISE, _OF_CENTRE = (0, (4, 2)), (0, (1, 1.5))
 _TITLES = {
     "deletion": ("Deletion", "Pixels set to the mean (%)"),
@@ -51,6 +51,8 @@ _LOW = ("deletion", "road_morf")
 _ACROSS = 4  # panels of a ranking in a row
 _ROW = 0.155  # inches a method
 _MARKER = 3.6
+_BAND = 0.08  # opacity of an interval: there are a dozen over each other
+_FAR = 3.0  # times the methods' extent that a baseline is away before its panel ends without it
 
 
 @styled
@@ -71,6 +73,8 @@ def draw_perturbation_curves(curves: Mapping[str, Mapping[str, MeanCurve]]) -> F
         draw_perturbation_curve(curves[kind], kind, ax=ax)
     for ax in axes.flat[len(kinds) :]:
         ax.remove()
+    highest = max(float(each.intervals.max()) for kind in kinds for each in curves[kind].values())
+    axes[0, 0].set_ylim(0, min(1.0, np.ceil(10 * highest) / 10))  # of all panels: they share it
     for row in axes:
         row[0].set_ylabel("Probability of the class")
     styles = _styles(methods)
@@ -101,7 +105,7 @@ def draw_perturbation_curve(curves: Mapping[str, MeanCurve], kind: str, *, ax: A
         below = is_baseline(name)
         ax.plot(100 * each.fractions, each.means, **style, zorder=2 if below else 3)
         ax.fill_between(
-            100 * each.fractions, *each.intervals.T, color=style["color"], alpha=0.1, linewidth=0, zorder=1
+            100 * each.fractions, *each.intervals.T, color=style["color"], alpha=_BAND, linewidth=0, zorder=1
         )
     title, label = _TITLES[kind]
     better = "lower" if kind in _LOW else "higher"
@@ -155,12 +159,16 @@ def draw_method_ranking(ranking: MethodRanking) -> Figure:
 
 def _panel(ax: Axes, ranking: MethodRanking, column: int, *, names: bool) -> None:
     metric = METRICS[ranking.metrics[column]]
+    end = _end(ranking, column)
     for row, place in enumerate(ranking.order):
         method = ranking.methods[place]
         value, bounds = ranking.means[place, column], ranking.intervals[place, column]
         aside = is_baseline(method)
         colour = GREY if aside else BLUE
         face = colour if aside or ranking.beaten(method, metric.name) else "white"
+        if aside and value > end:
+            _beyond(ax, row, value, end)
+            continue
         if aside:
             dashes = _OF_CENTRE if method == CENTRE else _OF_NOISE
             ax.plot([value, value], [-0.6, row], color=GREY, linewidth=0.6, linestyle=dashes, zorder=1)
@@ -177,12 +185,40 @@ def _panel(ax: Axes, ranking: MethodRanking, column: int, *, names: bool) -> Non
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x", color=LIGHT, linewidth=0.5)
     ax.margins(x=0.08)
+    if end < np.inf:
+        ax.set_xlim(right=end)
     ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     # A power of ten apart from the numbers would lie on the label below them.
     ax.xaxis.set_major_formatter(FuncFormatter(_tick))
     ax.set_title(metric.title, size=7.5)
     images = int(ranking.measured[column])
     ax.set_xlabel(f"{metric.better} is better, n = {images:,}", size=6.5)
+
+
+def _end(ranking: MethodRanking, column: int) -> float:
+    """Return where a panel ends: by its methods, if a baseline is so far away that they would be a dot."""
+    own = [place for place, name in enumerate(ranking.methods) if not is_baseline(name)]
+    bounds = np.concatenate([ranking.means[own, column], ranking.intervals[own, column].ravel()])
+    highest = float(np.nanmax(bounds))
+    extent = max(highest - float(np.nanmin(bounds)), abs(highest))
+    farthest = float(np.nanmax(ranking.means[:, column]))
+    return highest + 0.5 * extent if farthest - highest > _FAR * extent else np.inf
+
+
+def _beyond(ax: Axes, row: int, value: float, end: float) -> None:
+    """Mark a baseline at the edge that it lies beyond, with its value."""
+    ax.plot([end], [row], ">", color=GREY, markersize=_MARKER, clip_on=False, zorder=3)
+    text = f"{value:.2g} "
+    ax.annotate(
+        text,
+        (end, row),
+        xytext=(-3, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        size=6,
+        color=GREY,
+    )
 
 
 def _tick(value: float, _: int | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitscope.errors import InputError
-from vitscope.figures.lettering import shorten, text_width
+from vitscope.figures.lettering import shorten, text_width, worded
 from vitscope.figures.montage import Sheet
 from vitscope.figures.overlay import Scale, pixels, short, whole_pixels
 from vitscope.figures.ramp import draw_ramp, place_pixels
@@ -100,7 +100,7 @@ def _title(sheet: Sheet, head: Heatmap, prediction: tuple[str, float] | None) ->
     if prediction is not None:
         tail = f" ({100 * prediction[1]:.1f} %)"
         room = 72 * width - text_width(f"predicted: {tail}", 7.5)
-        name = shorten(prediction[0], room, size=7.5)
+        name = shorten(worded(prediction[0], "class"), room, size=7.5)
         sheet.text(left, 0.42, f"predicted: {name}{tail}", size=7.5, color=GREY)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.ft2font import FT2Font
     from matplotlib.text import Text
 
-__all__ = ["folded", "plain", "printable", "shorten", "shorten_pair", "text_width", "write_beside"]
+__all__ = ["folded", "plain", "printable", "shorten", "shorten_pair", "text_width", "worded", "write_beside"]
 
 _MISSING = "□"
 _UNITS = 1000
@@ -54,6 +54,11 @@ def printable(text: str) -> str:
         elif category != "Cf" and not 0xFE00 <= ord(character) <= 0xFE0F:
             shown.append(character if ord(character) in _known() else _MISSING)
     return " ".join("".join(shown).split())
+
+
+def worded(name: str, kind: str) -> str:
+    """Return a name without a letter, as of a digit, after what it names: `class 3`; others as they are."""
+    return name if any(letter.isalpha() for letter in name) else f"{kind} {name}"
 
 
 def text_width(text: str, size: float) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vitscope.errors import InputError
+from vitscope.figures.framing import framed
 from vitscope.figures.lettering import folded, shorten, text_width
 from vitscope.figures.montage import Sheet
 from vitscope.figures.overlay import Scale, overlay, pixels, reduced, short, whole_pixels
@@ -61,6 +62,12 @@ class MapRow:
     def __post_init__(self) -> None:
         if not self.maps or len(self.maps) != len(self.scales):
             raise InputError(f"expected maps with a scale each, got {len(self.maps)} and {len(self.scales)}")
+
+    @property
+    def framed(self) -> tuple[NDArray[np.uint8], Box, str]:
+        """The picture as it is drawn, its box in whole pixels there, and what was done to it, in words."""
+        picture = pixels(self.picture)
+        return framed(picture, whole_pixels(picture, self.box))
 
 
 @styled
@@ -118,19 +125,26 @@ def draw_map_grid(
 def pages(rows: Sequence[MapRow], columns: int) -> Iterator[Sequence[MapRow]]:
     """Yield the rows in parts that fit on a page each, at least one row at a time.
 
+    A page that begins below a heading has it once more, as continued.
+
     Args:
         rows: All rows.
         columns: How many maps a row has.
     """
-    start, used = 0, 0.0
-    room = _PAGE - _TITLE - _HEAD - _LINE - _LEGEND
-    for number, row in enumerate(rows):
-        height = _height(row, _side(columns + 1))
-        if number > start and used + height > room:
-            yield rows[start:number]
-            start, used = number, 0.0
-        used += height
-    yield rows[start:]
+    page: list[MapRow] = []
+    used, heading = 0.0, ""
+    side, room = _side(columns + 1), _PAGE - _TITLE - _HEAD - _LINE - _LEGEND
+    for row in rows:
+        if page and used + _height(row, side) > room:
+            yield page
+            page, used = [], 0.0
+        heading = row.heading or heading
+        if not page and heading and not row.heading:
+            page.append(replace(row, heading=f"{heading} (continued)"))
+        else:
+            page.append(row)
+        used += _height(page[-1], side)
+    yield page
 
 
 def _side(panels: int) -> float:
@@ -139,13 +153,16 @@ def _side(panels: int) -> float:
 
 def _down(row: MapRow, side: float) -> float:
     """Return the height of a row's pictures in inches, within reason; slimmer pictures are made to fit."""
-    height, width = row.picture.shape[:2]
+    height, width = row.framed[0].shape[:2]
     return side * float(np.clip(height / width, 0.25, 1.25))
 
 
 def _height(row: MapRow, side: float) -> float:
     heading = _LINE + 0.08 if row.heading else 0
-    below = max(len(row.lines), *(len(folded(_range(scale), 72 * side, size=_SMALL)) for scale in row.scales))
+    below = max(
+        len(row.lines) + bool(row.framed[2]),
+        *(len(folded(_range(scale), 72 * side, size=_SMALL)) for scale in row.scales),
+    )
     return heading + _down(row, side) + _LINE * below + 0.03 + _BETWEEN
 
 
@@ -158,7 +175,7 @@ def _draw_row(sheet: Sheet, row: MapRow, lefts: Sequence[float], place: tuple[fl
         top += _LINE + 0.08
     picture, box = _fitted(row, round(_DENSITY * max(side, down)))
     sheet.picture(picture, (lefts[0], top, side, down), colour=LIGHT)
-    for number, line in enumerate(row.lines):
+    for number, line in enumerate((*row.lines, row.framed[2]) if row.framed[2] else row.lines):
         at = (lefts[0] + side / 2, top + down + 0.07 + number * _LINE)
         colour = BLACK if number == 0 else GREY
         sheet.text(*at, _whole_line(line, 72 * side, size=_SMALL), size=_SMALL, color=colour, ha="center")
@@ -172,8 +189,8 @@ def _draw_row(sheet: Sheet, row: MapRow, lefts: Sequence[float], place: tuple[fl
 
 def _fitted(row: MapRow, fine: int) -> tuple[NDArray[np.uint8], Box]:
     """Return a picture and its box with about `fine` pixels: more of a map would not be seen in print."""
-    picture = pixels(row.picture)
-    left, top, right, bottom = whole_pixels(picture, row.box)
+    picture, box, _ = row.framed
+    left, top, right, bottom = box
     height, width = picture.shape[:2]
     times = fine // max(height, width)
     if times > 1:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vitscope.errors import InputError, UsageError
 from vitscope.explain.methods import find_method
 from vitscope.figures.files import save_figure
-from vitscope.figures.lettering import shorten
+from vitscope.figures.lettering import shorten, shorten_pair, worded
 from vitscope.figures.map_grid import MapRow, draw_map_grid, pages
 from vitscope.figures.overlay import Scale
 from vitscope.paths import MANIFEST, staged_folder, write_json
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from vitscope.report.subjects import Batch
 
 __all__ = ["MistakesReport", "report_mistakes"]
+
+_PAIR = 230.0  # points of both names in a heading
 
 
 @dataclass(frozen=True)
@@ -151,9 +153,9 @@ def _row(mistakes: Mistakes, batch: Batch, found: Explained, index: int, differe
         maps=tuple(maps),
         scales=tuple(scales),
         lines=(
-            (f"is {sample.classes[true]}", f" ({100 * sure[true]:.0f} %)"),
-            (f"taken for {sample.classes[predicted]}", f" ({100 * sure[predicted]:.0f} %)"),
-            batch.subjects[index].name,
+            (f"is {worded(sample.classes[true], 'class')}", f" ({100 * sure[true]:.0f} %)"),
+            (f"taken for {worded(sample.classes[predicted], 'class')}", f" ({100 * sure[predicted]:.0f} %)"),
+            worded(batch.subjects[index].name.rpartition("/")[2], "image"),
         ),
         heading=_heading(mistakes, direction) if begins else "",
         box=batch.boxes[index],
@@ -161,23 +163,30 @@ def _row(mistakes: Mistakes, batch: Batch, found: Explained, index: int, differe
 
 
 def _heading(mistakes: Mistakes, direction: int) -> str:
-    first, second = (mistakes.predictions.classes[index] for index in mistakes.pair)
+    first, second = _names(mistakes)
     true, predicted = (first, second) if direction == 0 else (second, first)
     total = int((mistakes.predictions.labels == mistakes.pair[direction]).sum())
     count = mistakes.counts[direction]
+    # A name of any length leaves the counts to be read.
+    true, predicted = shorten_pair(true, predicted, _PAIR, size=7)
     return f"{true} taken for {predicted}: {count:,} of {total:,} images"
+
+
+def _names(mistakes: Mistakes) -> list[str]:
+    """Return what the two classes are called in figures."""
+    return [worded(mistakes.predictions.classes[index], "class") for index in mistakes.pair]
 
 
 def _save_pages(mistakes: Mistakes, rows: Sequence[MapRow], method: str, stage: Path) -> list[str]:
     """Draw the pages, and return the name of the one that each image is on."""
-    names = [mistakes.predictions.classes[index] for index in mistakes.pair]
+    names = _names(mistakes)
     columns = [f"why {name}" for name in names]
     ends, scales = ("against the class", "for it"), "both maps of an image have one scale, written below them"
     if len(rows[0].maps) > 2:
-        columns.append(" \N{MINUS SIGN} ".join(shorten(name, 30, size=7) for name in names))
+        columns.append(" \N{MINUS SIGN} ".join(shorten(name, 75, size=7) for name in names))
         signed = find_method(method).signed
-        short = [shorten(name, 48, size=6.5) for name in names]
-        ends = ("below 0", "above 0") if signed else (f"more for {short[1]}", f"for {short[0]}")
+        short = [shorten(name, 40, size=6.5) for name in names]
+        ends = ("below 0", "above 0") if signed else (f"for {short[1]}", f"for {short[0]}")
         scales = "both maps of an image have one scale, the difference its own"
     note = f"{scales}; images drawn at random (seed {mistakes.seed})"
     title = f"{find_method(method).title}: what speaks for each class in images taken for the wrong one"

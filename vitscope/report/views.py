@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vitscope.explain.methods import find_method
 from vitscope.figures.attention import draw_attention_maps
 from vitscope.figures.files import save_figure
+from vitscope.figures.lettering import worded
 from vitscope.figures.map_grid import MapRow, draw_map_grid, pages
 from vitscope.figures.overlay import Scale
 from vitscope.report.subjects import figure_name
@@ -75,9 +76,9 @@ class SideBySide(Single):
                 )
             )
         answer = found.answers[index]
-        columns = [f"for {self.model.classes[column[index]]}" for column in found.targets]
+        columns = [f"for {worded(self.model.classes[column[index]], 'class')}" for column in found.targets]
         note = "the maps of a row have one scale, written below them, and compare"
-        title = (f"predicted: {answer.name}", f" ({100 * answer.confidence:.1f} %)")
+        title = (f"predicted: {worded(answer.name, 'class')}", f" ({100 * answer.confidence:.1f} %)")
         return draw_map_grid(rows, columns, title=title, note=note)
 
 
@@ -97,11 +98,11 @@ class Pages:
         maps = {name: records[0] for name, records in found.maps.items()}
         values = tuple(maps[name].values[index] for name in self.methods)
         answer = found.answers[index]
-        lines: list[str | tuple[str, str]] = [batch.subjects[index].name.rpartition("/")[2]]
-        lines.append((answer.name, f" ({100 * answer.confidence:.0f} %)"))
+        lines: list[str | tuple[str, str]] = [worded(batch.subjects[index].name.rpartition("/")[2], "image")]
+        lines.append((worded(answer.name, "class"), f" ({100 * answer.confidence:.0f} %)"))
         explained = self.model.classes[found.targets[0][index]]
         if found.targets[0][index] != answer.label:
-            lines.append(f"for {explained}")
+            lines.append(f"for {worded(explained, 'class')}")
         signs = [find_method(name).signed for name in self.methods]
         self._waiting.append(
             MapRow(
