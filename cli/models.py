@@ -47,9 +47,8 @@ def models(
             result(textwrap.fill(_options(size.options), 78, initial_indent="  ", subsequent_indent="  "))
     if name is None:
         result()
-        result(
-            "Set an option with --set model.OPTION=VALUE. Any timm:NAME or torchvision:NAME is a model, too."
-        )
+        result("Options are set with --set model.OPTION=VALUE. Networks of other libraries")
+        result("are models, too: --set model.name=timm:NAME or torchvision:NAME.")
 
 
 _HEAD = ("model", "parameters", "multiply-adds", "attention")

@@ -50,7 +50,8 @@ def timm_architecture(model: Classifier) -> tuple[str, dict[str, Any]]:
         architecture, arguments = "resnet18", {}
     if not architecture or not _fits(architecture, arguments, model):
         raise InputError(
-            f"timm has no architecture like this {model.name}", hint="export it as safetensors or onnx"
+            f"timm has no architecture like this {model.name}",
+            hint="export it as safetensors or onnx" if kind else "export it as onnx",
         )
     return architecture, {"in_chans": model.preprocessing.channels} | arguments
 
