@@ -55,6 +55,16 @@ def test_a_model_of_timm(tmp_path):
     assert load(tmp_path / "m").preprocessing == model.preprocessing
 
 
+@pytest.mark.parametrize("name", ["timm:test_vit", "timm:test_resnet"])
+def test_a_network_of_timm_that_was_trained_here(name, tmp_path):
+    model = untrained(name, image_size=96)
+    export_model(model, tmp_path / "m", "timm")
+    theirs = timm.create_model(f"local-dir:{tmp_path / 'm'}", pretrained=True).eval()
+    assert torch.equal(logits_of(theirs, model), logits_of(model, model))
+    export_model(model, tmp_path / "w.safetensors", "safetensors")
+    assert torch.equal(logits_of(load(tmp_path / "w.safetensors"), model), logits_of(model, model))
+
+
 @pytest.mark.parametrize("resize", [36, 40, 57, 64, (32, 32)])
 def test_the_share_that_is_cut_out(resize, tmp_path):
     model = untrained("vit-tiny", width=24, depth=1, heads=2)
