@@ -43,7 +43,17 @@ def process(*arguments, cwd, limit=300, **environment):
 def test_version_and_help(run):
     assert run("--version").stdout.strip() == f"vitscope {__version__}"
     assert run().exit_code == 0
-    for command in ("train", "evaluate", "attention", "compare"):
+    for command in (
+        "train",
+        "evaluate",
+        "attention",
+        "explain",
+        "compare",
+        "presets",
+        "models",
+        "datasets",
+        "export",
+    ):
         answer = run(command, "--help")
         assert answer.exit_code == 0
         assert f"Example: vitscope {command}" in " ".join(answer.stdout.split())
