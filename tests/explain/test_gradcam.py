@@ -322,3 +322,61 @@ def test_an_image_whose_features_are_dead_has_an_empty_map_among_others():
     for image in (0, 2):
         alone = grad_cam(model, images[image : image + 1], layer="two", targets=torch.tensor([image]))
         np.testing.assert_allclose(together[image], alone.values[0], atol=1e-7)
+
+
+class Odd(nn.Module):
+    """A network whose features are used by something else as well, in a way of its `kind`."""
+
+    def __init__(self, kind):
+        super().__init__()
+        torch.manual_seed(1)
+        self.body = Pair() if kind == "pair" else nn.Sequential(nn.Conv2d(1, 4, 3), nn.AvgPool2d(2))
+        self.drop = nn.Dropout2d(0.5)
+        self.head = nn.Linear(4, 3)
+        nn.init.uniform_(self.head.weight, 0.1, 1.0)
+        self.kind = kind
+        self.eval()
+
+    def forward(self, images):
+        features = self.body(images)
+        before = torch.zeros(())
+        if self.kind == "pair":
+            features, before = features
+        elif self.kind == "given on":
+            before = features.exp().mean(dim=(2, 3))
+            features = self.drop(features)  # in evaluation mode the very tensor, which was used above
+        elif self.kind == "written":
+            features.mul_(3)
+        return self.head((features**2).mean(dim=(2, 3)) + before)
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+
+    def forward(self, images):
+        features = self.conv(images).tanh()
+        return features, features.exp().mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize("kind", ["plain", "pair", "given on", "written"])
+def test_a_single_image_has_the_map_of_the_layer_that_is_found(kind):
+    """The pass that finds the layer serves a single image too, unless its features were put to other use."""
+    model, images = Odd(kind), torch.randn(2, 1, 7, 9)
+    targets = torch.tensor([2, 0])
+    alone = grad_cam(model, images[:1], targets=targets[:1])
+    assert alone.options["layer"] == "body"
+    named = grad_cam(model, images[:1], targets=targets[:1], layer=alone.options["layer"])
+    assert named.values.max() > 0
+    np.testing.assert_allclose(alone.values, named.values, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(grad_cam(model, images, targets=targets).values[:1], named.values, rtol=1e-5)
+
+
+def test_a_single_image_takes_one_pass():
+    model, passes = timm_net("vit"), []
+    model.register_forward_hook(lambda *_: passes.append(1))
+    grad_cam(model, torch.randn(1, 3, *image_size("vit")))
+    assert len(passes) == 1
+    grad_cam(model, torch.randn(2, 3, *image_size("vit")))
+    assert len(passes) == 3

@@ -12,7 +12,7 @@ import torch
 from vitscope.capture.layout import Layout
 from vitscope.errors import CaptureError, UsageError
 from vitscope.explain.featuremap import FeatureMap, find_feature_map, first_tensor, replaced
-from vitscope.explain.spatial import last_spatial_layer
+from vitscope.explain.spatial import last_spatial_layer, trace_layers
 from vitscope.explain.targets import check_logits, choose_targets
 from vitscope.records.heatmap import Heatmap
 
@@ -64,9 +64,8 @@ def grad_cam(
     told = Layout(grid=grid, prefix=prefix, pool="mean")  # what the head reads is not asked
     with torch.inference_mode(False):
         given = images.detach().clone()
-        name = last_spatial_layer(model, given[:1], told=told) if layer is None else layer
-        module = _module(model, name)
-        features, logits = _run(model, module, name, given)
+        name, features, logits = _features(model, given, layer, told)
+        module = model.get_submodule(name)
         found = find_feature_map(model, module, features, size=_size(given), told=told)
         if found is None:
             raise CaptureError(
@@ -88,6 +87,23 @@ def grad_cam(
         targets=chosen.cpu().numpy(),
         options={"layer": name, "grid": list(found.grid), "order": found.order},
     )
+
+
+def _features(
+    model: nn.Module, images: Tensor, layer: str | None, told: Layout
+) -> tuple[str, Tensor, Tensor]:
+    """Return the layer's name, its features and the logits, with a graph from the one to the other."""
+    if layer is not None:
+        return layer, *_run(model, _module(model, layer), layer, images)
+    with torch.enable_grad():
+        trace = trace_layers(model, images[:1])
+        name = trace.last_spatial(told=told)
+    # A single image has been through the model by then.
+    found = trace.own(name) if len(images) == 1 else None
+    if found is not None:
+        return name, found, trace.logits
+    del trace  # and its graph
+    return name, *_run(model, model.get_submodule(name), name, images)
 
 
 def _module(model: nn.Module, name: str) -> nn.Module:
