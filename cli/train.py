@@ -129,6 +129,10 @@ def _observer(logs: list[str], *, quiet: bool) -> Observer:
 
 
 def _report(answer: RunResult, *, as_json: bool) -> None:
+    from vitscope.inference.processes import announced
+
+    if not announced().main:
+        return  # of several processes, the first tells
     best = answer.folder / "best.pth"
     if as_json:
         values = asdict(answer) | {"folder": str(answer.folder), "checkpoint": str(best)}

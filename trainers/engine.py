@@ -25,6 +25,7 @@ from vitscope.trainers.augmentation.mixing import Mixing
 from vitscope.trainers.augmentation.streams import stream
 from vitscope.trainers.batches import Batch, batch_bounds, needed_rows, places_of
 from vitscope.trainers.loading import Loader
+from vitscope.trainers.moments import restore
 from vitscope.trainers.optimization import build_optimizer, learning_rate, set_learning_rate
 from vitscope.trainers.start import training_mode
 
@@ -77,7 +78,9 @@ class Engine:
             network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         self.network = network.to(memory_format=self.layout)
         self.teacher = teacher.to(self.device) if teacher is not None else None
-        self.data, self.validation = prepared.train, prepared.validation
+        self.data = prepared.train
+        self.validated = len(prepared.validation)
+        self.validation = prepared.validation.take(list(here.rows(self.validated)))
         self.augmentation, self.mixing = prepared.augmentation, Mixing.from_settings(settings.augment)
         self.loader = Loader(
             self.data,
@@ -283,15 +286,13 @@ class Engine:
     def validate(self, stopped: Callable[[], bool]) -> tuple[float, float] | None:
         """Return the mean cross-entropy and the accuracy on the validation part, or None where stopped."""
         network = self.judged.eval()
-        own = self.validation.take(list(self.here.rows(len(self.validation))))
-        labels = torch.from_numpy(own.labels).to(self.device)
+        labels = torch.from_numpy(self.validation.labels).to(self.device)
         size = max(self.settings.batch_size, 256)
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
-        # Every process asks as often as the one with the most batches.
-        rounds = -(-len(self.validation) // (size * self.here.world)) + 1
-        batches = own.batches(self.preprocessing, size)
+        batches = self.validation.batches(self.preprocessing, size)
         with torch.inference_mode(), self.autocast:
-            for start in range(0, rounds * size, size):
+            # Every process asks as often as the one with the most images.
+            for start in range(0, -(-self.validated // self.here.world), size):
                 if self.here.any(stopped()):
                     return None
                 pixels = next(batches, None)
@@ -307,7 +308,7 @@ class Engine:
                         (logits.argmax(dim=1) == truth).double().sum(),
                     ]
                 )
-        loss, correct = (self.here.sum(sums) / len(self.validation)).tolist()
+        loss, correct = (self.here.sum(sums) / self.validated).tolist()
         return loss, correct
 
     def check_weights(self, state: TrainingState) -> None:
@@ -328,7 +329,10 @@ class Engine:
 
     def recall(self, memory: dict[str, Any]) -> None:
         """Go back to what `memory` returned."""
-        self.optimizer.load_state_dict(memory["optimizer"])
+        if isinstance(self.optimizer, torch.optim.Optimizer):
+            restore(self.optimizer, memory["optimizer"])
+        else:
+            self.optimizer.load_state_dict(memory["optimizer"])
         if self.ema is not None:
             self.ema.module.load_state_dict(memory["ema"])
 

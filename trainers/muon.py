@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from vitscope.models.head import head_of
+from vitscope.trainers.moments import restore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,8 +86,8 @@ class MuonWithAdamW:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a state."""
-        self.muon.load_state_dict(state["muon"])
-        self.adamw.load_state_dict(state["adamw"])
+        restore(self.muon, state["muon"])
+        restore(self.adamw, state["adamw"])
 
 
 def hidden_weights(network: nn.Module) -> list[nn.Parameter]:

@@ -157,10 +157,11 @@ class Run:
     def _epoch(self) -> None:
         state, here = self.state, self.engine.here
         if self.engine.run_epoch(state, self):
-            if improved := state.best_epoch == state.epoch:
-                weights = self.engine.judged.state_dict()
-                self.best = {name: tensor.cpu().clone() for name, tensor in weights.items()}
+            improved = state.best_epoch == state.epoch
             if self.folder is not None:
+                if improved:
+                    weights = self.engine.judged.state_dict()
+                    self.best = {name: tensor.cpu().clone() for name, tensor in weights.items()}
                 self.folder.write_history(state.history)
             self.observer.epoch(state.history[-1], best=improved)
         if here.any(self.stopped()):

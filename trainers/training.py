@@ -168,6 +168,10 @@ def _engine(
     else:
         network.load_state_dict(state)
         freeze(network, settings)
+    if here.world > 1 and device.type == "cpu" and _has_batch_norm(network):
+        observer.notice(
+            "batch norm sees the images of one process at a time, so results depend on their number"
+        )
     return Engine(
         network.to(device),
         settings,
@@ -176,6 +180,10 @@ def _engine(
         here=here,
         convolutional=is_convolutional(settings.model.name, network),
     )
+
+
+def _has_batch_norm(network: nn.Module) -> bool:
+    return any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in network.modules())
 
 
 def _network(settings: Settings, prepared: Prepared) -> nn.Module:

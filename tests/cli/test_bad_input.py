@@ -197,7 +197,7 @@ def test_indices_and_layers_out_of_range(refused, tiny_run):
     checkpoint = ["--checkpoint", tiny_run / "best.pth", "--out", "o"]
     assert "0-359" in refused(2, "attention", "--index", "400", *checkpoint)
     assert "0-7" in refused(2, "attention", "--index", "a-b", *checkpoint)
-    assert "layer" in refused(3, "attention", "--raw", "--layer", "9", "--index", "0", *checkpoint)
+    assert "layer" in refused(2, "attention", "--raw", "--layer", "9", "--index", "0", *checkpoint)
 
 
 def test_an_output_that_exists(refused, tiny_run, tmp_path):

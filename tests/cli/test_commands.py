@@ -9,23 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 from vitscope import __version__
-from vitscope.cli.main import app
 from vitscope.records.heatmap import Heatmap
 from vitscope.records.predictions import Predictions
 
 TINY = ["--set", "model.width=24", "--set", "model.depth=2", "--set", "model.heads=2"]
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Run the command line in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("VITSCOPE_CHECKPOINT", raising=False)
-    runner = CliRunner()
-    return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])
 
 
 def process(*arguments, cwd, limit=300, **environment):

@@ -7,23 +7,13 @@ import sys
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from vitscope.cli.contenders import name_models
-from vitscope.cli.main import app
 from vitscope.data.sources import DataSpec, load_split
 from vitscope.errors import UsageError
 from vitscope.inference.classifier import load
 from vitscope.inference.prediction import predict
 from vitscope.records.predictions import Predictions
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Run the command line in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    runner = CliRunner()
-    return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")

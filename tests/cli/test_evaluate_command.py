@@ -9,21 +9,10 @@ import sys
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from tests.oracles.samples import digits
 from vitscope.analysis.evaluation import evaluate
-from vitscope.cli.main import app
 from vitscope.records.predictions import Predictions
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Run the command line in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("VITSCOPE_CHECKPOINT", raising=False)
-    runner = CliRunner()
-    return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture

@@ -10,24 +10,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
 from vitscope.cli.explained import brief
-from vitscope.cli.main import app
 from vitscope.cli.mistakes import find_pair
 from vitscope.cli.subjects import find_class, parse_parts
 from vitscope.errors import UsageError
 from vitscope.explain.methods import METHODS
 from vitscope.records.heatmap import Heatmap
 from vitscope.records.predictions import Predictions
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("VITSCOPE_CHECKPOINT", raising=False)
-    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
-
 
 REFUSED = [
     (["attention", "--rollout", "--raw"], "--rollout and --raw"),

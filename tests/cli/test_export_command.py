@@ -7,19 +7,8 @@ import sys
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import vitscope
-from vitscope.cli.main import app
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Run the command line in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("VITSCOPE_CHECKPOINT", raising=False)
-    runner = CliRunner()
-    return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])
 
 
 def test_an_export_predicts_as_the_checkpoint(run, tiny_run, tmp_path):

@@ -73,3 +73,22 @@ def test_a_signal_to_one_stops_all_and_they_go_on_together(tmp_path):
     assert shared(2, resumed, tmp_path / "run") == [3, 3]
     assert_same_run(tmp_path / "run", tmp_path / "whole")
     assert not list((tmp_path / "run").rglob(".*"))
+
+
+class Listener(Journal):
+    def notice(self, message):
+        self.told.append(message)
+
+
+def listened(rank, folder):
+    listener = Listener()
+    settings = small(**PLAIN, data={"limit": 30}, epochs=1)
+    model = settings.model.model_copy(update={"name": "hybrid", "depth": 1})
+    train(settings.model_copy(update={"model": model}), out=folder, device="cpu", observer=listener)
+    return [message for message in listener.told if isinstance(message, str)]
+
+
+def test_batch_norm_in_parts_is_said(tmp_path):
+    told = shared(2, listened, tmp_path / "run")
+    assert [len(each) for each in told] == [1, 0], told
+    assert "batch norm" in told[0][0]

@@ -5,36 +5,77 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import torch
 
 from tests.trainers.runs import assert_same_run, small
 from vitscope.checkpoint.files import load_checkpoint
+from vitscope.cli.main import main
 from vitscope.trainers.settings import settings_text
 from vitscope.trainers.training import train
+
+# Newer Pythons warn of threads beside a fork; a test process has none that hold a lock then.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
 LONG = small(data={"limit": 400}, epochs=12)
 
 
-class vitscope(subprocess.Popen):  # noqa: N801 - used like the command
-    """`vitscope train` as a process; what it says goes into a file."""
+class vitscope:  # noqa: N801 - used like the command
+    """`vitscope train` as a forked process: nothing is imported anew; what it says goes into a file."""
 
-    def __init__(self, *arguments, cwd, program=("-m", "vitscope")):
+    def __init__(self, *arguments, cwd, program=main):
         self.log = cwd / f"{len(list(cwd.glob('*.said')))}.said"
-        with self.log.open("wb") as stream:
-            super().__init__(
-                [sys.executable, *program, "train", *map(str, arguments)],
-                cwd=cwd,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-                stdout=subprocess.DEVNULL,
-                stderr=stream,
-            )
+        self.log.touch()
+        self.returncode = None
+        self.pid = os.fork()
+        if not self.pid:
+            os._exit(_run(program, ["vitscope", "train", *map(str, arguments)], cwd, self.log))
 
     def said(self):
         return self.log.read_text().splitlines()
+
+    def poll(self):
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def wait(self, seconds=300):
+        limit = time.monotonic() + seconds
+        while self.poll() is None:
+            assert time.monotonic() < limit, self.said()
+            time.sleep(0.01)
+        return self.returncode
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def kill(self):
+        if self.poll() is None:
+            self.send_signal(signal.SIGKILL)
+
+
+def _run(program, arguments, cwd, log):
+    """Run the command in this process as a shell would start it; return its exit code."""
+    code = 1
+    os.chdir(cwd)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(log, os.O_WRONLY), 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+    sys.argv = arguments
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    try:
+        program()
+    except SystemExit as done:
+        code = done.code
+    finally:
+        sys.stderr.flush()
+    return code or 0
 
 
 def begun(process):
@@ -75,25 +116,22 @@ def test_one_signal_saves_and_says_how_to_go_on(unbroken, tmp_path, config, numb
     assert_same_run(tmp_path / "run", unbroken)
 
 
-# The command, with a first step that takes a minute: long enough to be interrupted wherever it runs.
-SLOW_STEP = """
-import sys, time
-from pathlib import Path
-import torch
-from vitscope.cli.main import main
-clip = torch.nn.utils.clip_grad_norm_
-def slow(*args, **options):
-    Path("stepping").touch()
-    time.sleep(60)
-    return clip(*args, **options)
-torch.nn.utils.clip_grad_norm_ = slow
-main()
-"""
+def slow_step():
+    """The command, with a first step that takes a minute: long enough to be interrupted wherever it runs."""
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def slow(*arguments, **options):
+        Path("stepping").touch()
+        time.sleep(60)
+        return clip(*arguments, **options)
+
+    torch.nn.utils.clip_grad_norm_ = slow
+    main()
 
 
 @pytest.mark.slow
 def test_a_second_signal_leaves_at_once(tmp_path, config):
-    process = vitscope(*config, cwd=tmp_path, program=["-c", SLOW_STEP])
+    process = vitscope(*config, cwd=tmp_path, program=slow_step)
     while not (tmp_path / "stepping").exists():
         assert process.poll() is None, process.said()
         time.sleep(0.01)
@@ -116,7 +154,7 @@ def test_killed_runs_resume_to_the_same_weights(unbroken, tmp_path, config):
     while True:
         process = vitscope(*command, cwd=tmp_path)
         begun(process)
-        if kills < 4:
+        if kills < 10:
             deadline = time.monotonic() + draw.uniform(0, 1.0)
             while time.monotonic() < deadline or not (run / "last.pth").exists():
                 time.sleep(0.01)
