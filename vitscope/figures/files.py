@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["save_figure"]
 
 _DPI = 300.0
-# Tables of a typeface for programs that set text; in a PDF every letter has its place already. To cut them to a
-# figure's letters took a fifth of the time of drawing and writing it.
+# Tables of a typeface for programs that set text; in a PDF every letter has its place already. To cut them to
+# a figure's letters took a fifth of the time of drawing and writing it.
 _TYPESETTING = ["GDEF", "GPOS", "GSUB", "kern"]
 _SUBSETTING = threading.Lock()
 _METADATA: dict[str, dict[str, None]] = {".pdf": {"CreationDate": None, "ModDate": None}, ".png": {}}
