@@ -23,6 +23,7 @@ from vitscope.cli.faithfulness import faithfulness
 from vitscope.cli.inspect import inspect
 from vitscope.cli.models import models
 from vitscope.cli.presets import presets
+from vitscope.cli.report import report
 from vitscope.cli.train import train
 from vitscope.errors import UsageError, VitscopeError
 
@@ -126,6 +127,7 @@ app.command()(explain)
 app.command()(compare)
 app.command()(faithfulness)
 app.command()(inspect)
+app.command()(report)
 app.command()(export)
 app.command()(presets)
 app.command()(models)

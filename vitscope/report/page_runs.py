@@ -1,0 +1,158 @@
+"""The runs of a page: evaluations that are there, and the folders beside them that the same model made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vitscope.analysis.evaluation import evaluate
+from vitscope.analysis.outcomes import Outcomes, outcomes
+from vitscope.errors import InputError
+from vitscope.paths import MANIFEST, folder_format
+from vitscope.records.predictions import Predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Run", "open_run"]
+
+_BESIDE = (
+    "vitscope.faithfulness",
+    "vitscope.mistakes",
+    "vitscope.explanation",
+    "vitscope.embedding",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One evaluated model.
+
+    Attributes:
+        name: What it is called.
+        folder: The evaluation folder, or that of the predictions.
+        predictions: The predictions.
+        rows: Their outcomes.
+        metrics: The numbers, as `vitscope.analysis.evaluation.Evaluation.metrics` has them.
+        beside: Folders that the same model made, by their format, the newest first.
+        training: The manifest of the training run, where it is there.
+    """
+
+    name: str
+    folder: Path
+    predictions: Predictions
+    rows: Outcomes
+    metrics: Mapping[str, Any]
+    beside: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names."""
+        return self.predictions.classes
+
+
+def open_run(folder: Path, name: str) -> Run:
+    """Open an evaluation, a predictions folder, or the newest evaluation in a training run.
+
+    Faithfulness, mistakes, explanation and embedding folders count where they lie beside the evaluation, in
+    the same folder, and their manifest has the digest of the same checkpoint.
+
+    Raises:
+        InputError: It is none of these, or damaged.
+    """
+    found = _evaluation_of(folder)
+    within = found / "predictions" if folder_format(found) == "vitscope.evaluation" else found
+    predictions = Predictions.load(within)
+    rows = outcomes(predictions)
+    metrics = evaluate(rows).metrics() if within == found else _read(found / "metrics.json")
+    if metrics.get("n", 0) + metrics.get("n_not_finite", 0) != len(predictions):
+        raise InputError(
+            f"{found / 'metrics.json'} is not of the predictions beside it",
+            hint=f"make it again with: vitscope evaluate {within}",
+        )
+    digest = predictions.provenance.checkpoint_digest
+    around = [found.absolute().parent]
+    if folder_format(folder) == "vitscope.run":
+        around.append(folder.absolute().parent)
+    checkpoint = Path(predictions.provenance.checkpoint)
+    return Run(
+        name=name,
+        folder=found,
+        predictions=predictions,
+        rows=rows,
+        metrics=metrics,
+        beside=_companions(around, digest) if digest else {},
+        training=_training(checkpoint.parent, digest),
+    )
+
+
+def _evaluation_of(folder: Path) -> Path:
+    """Return the folder that holds the numbers that an argument names."""
+    kind = folder_format(folder)
+    if kind == "vitscope.predictions":
+        parent = folder.absolute().parent
+        return parent if folder_format(parent) == "vitscope.evaluation" else folder
+    if kind == "vitscope.evaluation":
+        return folder
+    if kind == "vitscope.run":
+        inside = [item for item in _folders(folder) if folder_format(item) == "vitscope.evaluation"]
+        if inside:
+            return max(inside, key=_age)
+        raise InputError(
+            f"{folder} holds no evaluation", hint=f"make one with: vitscope evaluate {folder / 'best.pth'}"
+        )
+    raise InputError(
+        f"{folder} is no run, no evaluation and no predictions folder",
+        hint="`vitscope evaluate best.pth` writes one",
+    )
+
+
+def _companions(around: list[Path], digest: str) -> dict[str, tuple[Path, ...]]:
+    found: dict[str, list[Path]] = {kind: [] for kind in _BESIDE}
+    for item in (inside for folder in around for inside in _folders(folder)):
+        kind = folder_format(item)
+        if kind in found and _maker(_read(item / MANIFEST)) == digest:
+            found[kind].append(item)
+    return {kind: tuple(sorted(items, key=_age, reverse=True)) for kind, items in found.items() if items}
+
+
+def _maker(manifest: Mapping[str, Any]) -> str:
+    """Return the digest of the checkpoint that made a folder."""
+    provenance = manifest.get("provenance")
+    digest = provenance.get("checkpoint_digest") if isinstance(provenance, dict) else None
+    return digest if isinstance(digest, str) else ""
+
+
+def _training(folder: Path, digest: str) -> Mapping[str, Any]:
+    """Return the manifest of the run that a checkpoint lies in, if it is that run's best."""
+    if not digest or folder_format(folder) != "vitscope.run":
+        return {}
+    manifest = _read(folder / MANIFEST)
+    result = manifest.get("result")
+    return manifest if isinstance(result, dict) and result.get("digest") == digest else {}
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return [item for item in folder.iterdir() if item.is_dir() and not item.name.startswith(".")]
+    except OSError:
+        return []
+
+
+def _age(folder: Path) -> tuple[int, str]:
+    return (folder / MANIFEST).stat().st_mtime_ns, folder.name
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} cannot be read: {error}", hint="make it again with `vitscope evaluate`"
+        ) from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path} is not what vitscope writes", hint="make it again with `vitscope evaluate`")
+    return value
