@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Value = str | int | float | None
 
-__all__ = ["cell", "number", "write_table"]
+__all__ = ["cell", "number", "write_csv", "write_table"]
 
 _LATEX_COLUMNS = 12
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -31,13 +31,27 @@ def number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> Path:
+    """Write rows as CSV in UTF-8, whole or not at all.
+
+    Text is made safe with `cell`, None and NaN become empty cells, and numbers keep all their digits.
+    """
+    with (
+        write_atomically(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
+    ):
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([cell(name) for name in columns])
+        writer.writerows([_written(value) for value in row] for row in rows)
+    return path
+
+
 def write_table(
     path: Path, columns: Sequence[str], rows: Iterable[Sequence[Value]], *, percent: Collection[str] = ()
 ) -> None:
-    """Write rows as CSV in UTF-8 and, beside it, as a LaTeX table; each whole or not at all.
+    """Write rows as CSV, see `write_csv`, and, beside it, as a LaTeX table.
 
-    In the CSV, text is made safe with `cell`, None and NaN become empty cells, and numbers keep all their
-    digits. The LaTeX (`vitscope.analysis.latex.tabular`) has the first 100 rows, rounded; tables of more than
+    The LaTeX (`vitscope.analysis.latex.tabular`) has the first 100 rows, rounded; tables of more than
     12 columns, such as matrices, have none.
 
     Args:
@@ -47,13 +61,7 @@ def write_table(
         percent: Columns of shares, which the LaTeX gives in per cent.
     """
     listed = list(rows)
-    with (
-        write_atomically(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
-    ):
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([cell(name) for name in columns])
-        writer.writerows([_written(value) for value in row] for row in listed)
+    write_csv(path, columns, listed)
     if len(columns) <= _LATEX_COLUMNS:
         text = tabular(columns, listed, percent=percent, source=path.name)
         write_text(path.with_suffix(".tex"), text)

@@ -8,32 +8,31 @@ from typing import TYPE_CHECKING
 
 from vitscope.analysis.evaluation import file_name
 from vitscope.analysis.ordering import ClassOrder, similarity_order, superclass_order
-from vitscope.analysis.pairs import pair_samples
-from vitscope.analysis.samples import class_samples, confident_errors, sample_indices, uncertain_hits
-from vitscope.figures.class_gallery import draw_class_gallery
+from vitscope.figures import captions, shown
 from vitscope.figures.classes import draw_class_accuracy
 from vitscope.figures.confidence import draw_confidence_histogram
 from vitscope.figures.conformal import draw_conformal
 from vitscope.figures.confusion import draw_confusion
 from vitscope.figures.corruptions import draw_corruptions
-from vitscope.figures.files import save_figure
-from vitscope.figures.gallery import draw_gallery, draw_label_issues, draw_notice
+from vitscope.figures.evaluation_images import Showing
+from vitscope.figures.exhibit import Exhibit, save_exhibit
 from vitscope.figures.openset import draw_open_set
-from vitscope.figures.pairs import draw_pairs
 from vitscope.figures.reliability import draw_reliability, draw_reliability_comparison
 from vitscope.figures.selective import draw_risk_coverage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    import numpy as np
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
     from vitscope.analysis.evaluation import Evaluation
+    from vitscope.figures.exhibit import Table
     from vitscope.figures.montage import Images
+    from vitscope.records.predictions import Predictions
 
-__all__ = ["save_evaluation_figures"]
+    _Part = tuple[str, partial[Figure], str, Table]
+
+__all__ = ["evaluation_exhibits", "save_evaluation_figures"]
 
 _MATRIX = 4000  # classes up to which the confusion matrix is drawn
 _ORDERED = 30  # classes above which similar ones stand side by side
@@ -44,16 +43,17 @@ def save_evaluation_figures(
     images: Images | None,
     folder: Path | str,
     *,
+    predictions: Predictions | None = None,
     seed: int = 42,
 ) -> list[Path]:
-    """Write every figure as PDF and PNG.
+    """Write every figure in the formats of the current style, with what stands beside it in a paper.
 
     Of the numbers: `per_class`, `confusion`, `reliability`, `confidence`, `risk_coverage`; where they were
     asked for `per_superclass` and `superclass_confusion`, `calibration` (before and after), `conformal`,
     `open_set_NAME`, `corruptions` and `label_issues`. Of the images: `samples`, `misclassified`,
     `confident_errors`, `uncertain_hits`, `class_gallery` and `confused_pairs`. The confusion matrix is
     ordered by superclass where there are any, else by similarity above 30 classes, and `class_order.csv` has
-    the order.
+    the order. See `save_exhibit` for what else is written.
 
     Args:
         evaluation: What `evaluate` returns.
@@ -61,51 +61,98 @@ def save_evaluation_figures(
             index; only the images that are shown are asked for, and one that cannot be read is a panel that
             says so. None leaves the figures of images out.
         folder: Where to write; made where it does not exist.
+        predictions: What the evaluation is of; captions and tables name the model, the data and the images.
         seed: The seed that draws the images.
 
     Returns:
-        The paths written, PDF and PNG in turn, and `class_order.csv` last where there is an order.
+        The figures' paths, the formats in turn, and `class_order.csv` last where there is an order.
     """
     folder = Path(folder)
     order = _class_order(evaluation)
-    figures = dict(_numbers(evaluation, order)) | dict(_asked_for(evaluation))
-    if images is not None:
-        figures |= dict(_pictures(evaluation, images, seed))
     # One at a time: a figure and its pictures are let go before the next is made.
-    written = [path for name, draw in figures.items() for path in save_figure(draw(), folder / name)]
+    exhibits = evaluation_exhibits(evaluation, images, order=order, predictions=predictions, seed=seed)
+    written = [path for exhibit in exhibits for path in save_exhibit(exhibit, folder)]
     return written if order is None else [*written, order.save(folder)]
 
 
-def _numbers(evaluation: Evaluation, order: ClassOrder | None) -> Iterator[tuple[str, Callable[[], Figure]]]:
-    yield "per_class", lambda: draw_class_accuracy(evaluation.per_class)
+def evaluation_exhibits(
+    evaluation: Evaluation,
+    images: Images | None,
+    *,
+    order: ClassOrder | None = None,
+    predictions: Predictions | None = None,
+    seed: int = 42,
+) -> Iterator[Exhibit]:
+    """Yield every figure of an evaluation with its caption and its data; see `save_evaluation_figures`."""
+    source = captions.source_sentence(None if predictions is None else predictions.provenance)
+    for name, draw, text, data in (*_numbers(evaluation, order), *_asked_for(evaluation)):
+        yield Exhibit(name, draw, captions.caption(text, source), data)
+    if images is not None:
+        names = () if predictions is None else predictions.names
+        showing = Showing(evaluation.outcomes, images, names, seed, source)
+        yield from showing.exhibits(evaluation.label_issues)
+
+
+def _numbers(evaluation: Evaluation, order: ClassOrder | None) -> Iterator[_Part]:
+    classes, matrix, smooth = evaluation.per_class, evaluation.confusion, evaluation.smooth
+    bins, histogram, selective = evaluation.reliability, evaluation.confidence, evaluation.selective
+    text = captions.class_accuracy_caption(classes)
+    yield "per_class", partial(draw_class_accuracy, classes), text, shown.class_accuracy_data(classes)
     if len(evaluation.classes) <= _MATRIX:
-        yield "confusion", lambda: draw_confusion(evaluation.confusion, order=order)
-    yield "reliability", lambda: draw_reliability(evaluation.reliability, smooth=evaluation.smooth)
-    yield "confidence", lambda: draw_confidence_histogram(evaluation.confidence)
-    yield "risk_coverage", lambda: draw_risk_coverage(evaluation.selective)
+        text = captions.confusion_caption(matrix, order)
+        yield "confusion", partial(draw_confusion, matrix, order=order), text, shown.confusion_data(matrix)
+    yield (
+        "reliability",
+        partial(draw_reliability, bins, smooth=smooth),
+        captions.reliability_caption(bins, smooth),
+        shown.reliability_data({"reliability": (bins, smooth)}),
+    )
+    text = captions.confidence_caption(histogram)
+    yield "confidence", partial(draw_confidence_histogram, histogram), text, shown.confidence_data(histogram)
+    text = captions.risk_coverage_caption(selective)
+    yield "risk_coverage", partial(draw_risk_coverage, selective), text, shown.risk_coverage_data(selective)
 
 
-def _asked_for(evaluation: Evaluation) -> Iterator[tuple[str, Callable[[], Figure]]]:
-    superclasses, calibrated = evaluation.superclasses, evaluation.calibrated
+def _asked_for(evaluation: Evaluation) -> Iterator[_Part]:
     conformal, corruptions = evaluation.conformal, evaluation.corruptions
-    if superclasses is not None:
-        yield "per_superclass", lambda: draw_class_accuracy(superclasses.per_superclass)
-        yield "superclass_confusion", lambda: draw_confusion(superclasses.confusion)
-    if calibrated is not None and calibrated.reliability is not None and calibrated.smooth is not None:
-        after, smooth = calibrated.reliability, (evaluation.smooth, calibrated.smooth)
-        title = f"after: T = {calibrated.temperature.value:.3f}"
-        yield (
-            "calibration",
-            lambda: draw_reliability_comparison(
-                evaluation.reliability, after, smooth=smooth, titles=("before", title)
-            ),
-        )
+    yield from _superclasses(evaluation)
+    yield from _calibration(evaluation)
     if conformal is not None:
-        yield "conformal", lambda: draw_conformal(conformal)
+        text = captions.conformal_caption(conformal)
+        yield "conformal", partial(draw_conformal, conformal), text, shown.conformal_data(conformal)
     for name, found in evaluation.open_sets.items():
-        yield f"open_set_{file_name(name)}", partial(draw_open_set, found)
+        text = captions.open_set_caption(found, name)
+        yield f"open_set_{file_name(name)}", partial(draw_open_set, found), text, shown.open_set_data(found)
     if corruptions is not None:
-        yield "corruptions", lambda: draw_corruptions(corruptions)
+        text = captions.corruptions_caption(corruptions)
+        yield "corruptions", partial(draw_corruptions, corruptions), text, shown.corruptions_data(corruptions)
+
+
+def _superclasses(evaluation: Evaluation) -> Iterator[_Part]:
+    if evaluation.superclasses is None:
+        return
+    groups, matrix = evaluation.superclasses.per_superclass, evaluation.superclasses.confusion
+    text = captions.class_accuracy_caption(groups, what="superclass", many="superclasses")
+    yield "per_superclass", partial(draw_class_accuracy, groups), text, shown.class_accuracy_data(groups)
+    text = captions.confusion_caption(matrix)
+    yield "superclass_confusion", partial(draw_confusion, matrix), text, shown.confusion_data(matrix)
+
+
+def _calibration(evaluation: Evaluation) -> Iterator[_Part]:
+    found = evaluation.calibrated
+    if found is None or found.reliability is None or found.smooth is None:
+        return
+    value = found.temperature.value
+    if value is None:
+        return
+    before, after = evaluation.reliability, found.reliability
+    smooth, titles = (evaluation.smooth, found.smooth), ("before", f"after: T = {value:.3f}")
+    yield (
+        "calibration",
+        partial(draw_reliability_comparison, before, after, smooth=smooth, titles=titles),
+        captions.temperature_caption(before, after, value),
+        shown.reliability_data({"before": (before, smooth[0]), "after": (after, smooth[1])}),
+    )
 
 
 def _class_order(evaluation: Evaluation) -> ClassOrder | None:
@@ -114,49 +161,3 @@ def _class_order(evaluation: Evaluation) -> ClassOrder | None:
     if evaluation.superclasses is not None:
         return superclass_order(evaluation.confusion, evaluation.superclasses.superclasses)
     return similarity_order(evaluation.confusion)
-
-
-def _pictures(
-    evaluation: Evaluation, images: Images, seed: int
-) -> Iterator[tuple[str, Callable[[], Figure]]]:
-    rows, total = evaluation.outcomes, evaluation.accuracy
-    right, wrong = total.correct, total.n - total.correct
-    nothing_wrong = f"No image is misclassified: all {total.n:,} predictions are right."
-    nothing_right = f"No prediction is right: all {total.n:,} images are misclassified."
-
-    def gallery(chosen: NDArray[np.int64], said: str, empty: str = "") -> Figure:
-        if not chosen.size:
-            return draw_notice(empty)
-        return draw_gallery(images, rows, chosen, title=f"{len(chosen)} of {said}")
-
-    def confused() -> Figure:
-        pairs = pair_samples(rows, seed=seed)
-        return draw_pairs(images, rows.classes, pairs) if pairs else draw_notice(nothing_wrong)
-
-    drawn = f"drawn at random (seed {seed})"
-    yield "samples", lambda: gallery(sample_indices(rows, seed=seed), f"{total.n:,} images, {drawn}")
-    yield (
-        "misclassified",
-        lambda: gallery(
-            sample_indices(rows, seed=seed, only="wrong"),
-            f"{wrong:,} misclassified images, {drawn}",
-            nothing_wrong,
-        ),
-    )
-    yield (
-        "confident_errors",
-        lambda: gallery(
-            confident_errors(rows), f"{wrong:,} misclassified images, the most confident", nothing_wrong
-        ),
-    )
-    yield (
-        "uncertain_hits",
-        lambda: gallery(
-            uncertain_hits(rows), f"{right:,} right predictions, the least confident", nothing_right
-        ),
-    )
-    issues = evaluation.label_issues
-    if issues is not None:
-        yield "label_issues", lambda: draw_label_issues(images, rows, issues)
-    yield "class_gallery", lambda: draw_class_gallery(images, rows, class_samples(rows, seed=seed))
-    yield "confused_pairs", confused

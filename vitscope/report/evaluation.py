@@ -102,7 +102,7 @@ def report_predictions(
     """Write the evaluation folder of predictions that are there, whole or not at all; no torch is needed.
 
     It holds `predictions/`, `held_out/` where there are any, `metrics.json`, `tables/*.csv` and `.tex`,
-    `figures/*.pdf` and `.png`, and `manifest.json`.
+    `figures/` (see `save_evaluation_figures`), and `manifest.json`.
 
     Args:
         predictions: The predictions.
@@ -190,7 +190,7 @@ def write_evaluation(
 ) -> None:
     """Write numbers, tables, figures, and the manifest last, into a folder that the caller keeps whole."""
     evaluation.save(stage)
-    save_evaluation_figures(evaluation, images, stage / "figures")
+    save_evaluation_figures(evaluation, images, stage / "figures", predictions=predictions)
     manifest: dict[str, Any] = {
         "format": "vitscope.evaluation",
         "version": 1,
