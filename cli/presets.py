@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["presets"]
 
 _WIDTH = 80
-_MILLIONS = re.compile(r"\b([0-9]+(?:\.[0-9]+)?) M parameters\b")
+_SIZE = re.compile(r"([0-9.]+) M parameters, ([0-9.]+) ([MG]) multiply-adds an image")
 
 
 def presets(
@@ -47,14 +47,16 @@ def _row(about: PresetAbout) -> dict[str, Any]:
     from vitscope.trainers.settings import parse_settings
 
     settings = parse_settings(about.settings)
-    found = _MILLIONS.search(about.summary)
+    found = _SIZE.fullmatch(about.size)
     return {
         "name": about.name,
         "summary": about.summary,
         "model": settings.model.name,
         "data": settings.data.source,
+        "size": about.size,
         "epochs": settings.epochs,
         "million_parameters": None if found is None else float(found[1]),
+        "million_multiply_adds": None if found is None else float(found[2]) * {"M": 1, "G": 1000}[found[3]],
         "source": about.source,
         "expected": about.expected,
         "time": about.time,
@@ -65,13 +67,11 @@ def _row(about: PresetAbout) -> dict[str, Any]:
 def _list(rows: list[dict[str, Any]]) -> None:
     """Print a line a preset, and what is known of its accuracy below."""
     name, model, data = (max(len(key), *(len(row[key]) for row in rows)) for key in ("name", "model", "data"))
-    result(f"{'preset':{name}}  {'model':{model}}  {'data':{data}}  epochs  parameters")
+    result(f"{'preset':{name}}  {'model':{model}}  {'data':{data}}  epochs")
     for row in rows:
-        millions = row["million_parameters"]
-        size = "" if millions is None else f"{millions:g} M"
         texts = f"{row['name']:{name}}  {row['model']:{model}}  {row['data']:{data}}"
-        result(f"{texts}  {row['epochs']:>6}  {size:>10}".rstrip())
-        for text in (row["expected"], f"time: {row['time']}"):
+        result(f"{texts}  {row['epochs']:>6}")
+        for text in (row["size"], row["expected"], f"time: {row['time']}"):
             for line in textwrap.wrap(plain(text), _WIDTH - 4, break_long_words=False):
                 result(f"    {line}")
     result()

@@ -15,7 +15,7 @@ from vitscope.errors import UsageError
 __all__ = ["PresetAbout", "load_preset", "preset_about", "preset_names", "preset_text"]
 
 # A line of a header, or one that goes on with it.
-_LINE = re.compile(r"# (summary|source|expected|time): (.+)")
+_LINE = re.compile(r"# (summary|size|source|expected|time): (.+)")
 _MORE = re.compile(r"#   (\S.*)")
 
 
@@ -26,6 +26,7 @@ class PresetAbout:
     Attributes:
         name: Its name.
         summary: What is trained, in one line.
+        size: Parameters, and multiply-adds of an image.
         source: Whose recipe it is.
         expected: The accuracy that was published, and ours where it was measured.
         time: How long it takes, where that was measured.
@@ -34,6 +35,7 @@ class PresetAbout:
 
     name: str
     summary: str
+    size: str
     source: str
     expected: str
     time: str
@@ -64,7 +66,7 @@ def preset_about(name: str) -> PresetAbout:
     Raises:
         UsageError: There is no preset of that name.
     """
-    about = dict.fromkeys(("summary", "source", "expected", "time"), "")
+    about = dict.fromkeys(("summary", "size", "source", "expected", "time"), "")
     key = ""
     for line in preset_text(name).splitlines():
         if found := _LINE.fullmatch(line):

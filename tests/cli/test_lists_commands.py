@@ -11,8 +11,10 @@ import yaml
 from typer.testing import CliRunner
 
 from vitscope.cli.main import app
+from vitscope.data.catalogue import CATALOGUE
 from vitscope.data.sources import dataset_names
 from vitscope.inference.sizes import model_size
+from vitscope.models.foreign import is_foreign
 from vitscope.models.registry import MODELS
 from vitscope.trainers.presets import load_preset, preset_names
 from vitscope.trainers.settings import parse_settings
@@ -66,15 +68,15 @@ def test_every_preset_is_listed():
 
 
 @pytest.mark.slow
-def test_the_parameters_that_presets_state():
-    stated = [row for row in json.loads(run("presets", "--json"))["presets"] if row["million_parameters"]]
-    assert stated
-    for row in stated:
+def test_the_sizes_that_presets_state():
+    for row in json.loads(run("presets", "--json"))["presets"]:
         model = {key: value for key, value in row["settings"]["model"].items() if key != "name" and value}
         assert not set(model) & {"width", "depth"}, "the size of the name alone is compared"
-        size = {"cifar100": 100}.get(row["data"], 10)
-        parameters = model_size(row["model"], classes=size).parameters / 1e6
-        assert row["million_parameters"] == pytest.approx(parameters, rel=0.01)
+        entry = CATALOGUE[row["data"]]
+        side = 224 if is_foreign(row["model"]) else entry.size[0]
+        size = model_size(row["model"], image_size=side, classes=entry.classes, channels=entry.channels)
+        assert row["million_parameters"] == pytest.approx(size.parameters / 1e6, abs=0.0051)
+        assert row["million_multiply_adds"] == pytest.approx(size.multiply_adds / 1e6, rel=5e-3)
 
 
 def test_a_preset_is_a_file_for_config(tmp_path):

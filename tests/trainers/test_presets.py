@@ -40,7 +40,7 @@ def test_a_preset_tells_what_to_expect(name):
     about = preset_about(name)
     assert about.name == name
     assert about.settings == load_preset(name)
-    for text in (about.summary, about.source, about.expected, about.time):
+    for text in (about.summary, about.size, about.source, about.expected, about.time):
         assert text
         assert text == text.strip()
         assert "\n" not in text
