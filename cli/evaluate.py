@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from vitscope.cli.evaluated import (
     predictions_folder,
 )
 from vitscope.cli.evaluation_summary import summarise
+from vitscope.cli.one_job import one_job
 from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
 from vitscope.cli.subjects import check_out, data_of, find_model
 from vitscope.errors import EnvironmentFault, UsageError
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from vitscope.data.imageset import ImageSet
     from vitscope.inference.classifier import Classifier
+    from vitscope.inference.meeting import Meeting
     from vitscope.report.evaluation import EvaluationReport, Stopwatch
     from vitscope.report.passes import Passes
 
@@ -69,37 +72,43 @@ def evaluate(
     Example: vitscope evaluate best.pth --calibrate --conformal 0.1
     """
     began = time.perf_counter()
-    check_out(out, overwrite=overwrite)
-    wishes = Wishes(
-        *(calibrate, conformal, conformal_method, superclasses, tuple(ood or ())),
-        *(_kinds(corruptions, kinds), held_out, label_issues, bins),
-    )
-    arrays = Arrays(tuple(logits or ()), labels, classes, probabilities)
-    if half and wishes.ood:
-        raise UsageError("--half drops each row's largest logit, which --ood needs")
-    place, images = _Place(out, overwrite, quiet), _Images(data, split, limit)
-    stored = predictions_folder(source) if source is not None else None
-    if stored is not None or arrays.logits:
-        if arrays.logits and source is not None:
-            raise UsageError(f"--logits stands for the model: {source} is one too many")
-        if weights is not None:
-            raise UsageError("--weights needs a model, and there are only predictions")
-        wishes.need_no_model()
-        report, watch = _of_predictions(stored, arrays, wishes, images, place)
-    else:
-        model = _Model(find_model(source, quiet=quiet), weights, classes, device, batch_size, half)
-        report, watch = _of_model(model, wishes, images, place)
-    watch.seconds["total"] = time.perf_counter() - began
-    _tell(report, watch, json=json, verbose=verbose, quiet=quiet)
+    with one_job() as meeting:
+        first = meeting is None or meeting.here.main
+        place, images = _Place(out, overwrite, quiet or not first, meeting), _Images(data, split, limit)
+        check_out(out, overwrite=overwrite)
+        wishes = Wishes(
+            *(calibrate, conformal, conformal_method, superclasses, tuple(ood or ())),
+            *(_kinds(corruptions, kinds), held_out, label_issues, bins),
+        )
+        arrays = Arrays(tuple(logits or ()), labels, classes, probabilities)
+        if half and wishes.ood:
+            raise UsageError("--half drops each row's largest logit, which --ood needs")
+        stored = predictions_folder(source) if source is not None else None
+        if stored is not None or arrays.logits:
+            if arrays.logits and source is not None:
+                raise UsageError(f"--logits stands for the model: {source} is one too many")
+            if weights is not None:
+                raise UsageError("--weights needs a model, and there are only predictions")
+            wishes.need_no_model()
+            answer = _of_predictions(stored, arrays, wishes, images, place) if first else None
+        else:
+            found = find_model(source, quiet=place.quiet)
+            model = _Model(found, weights, classes, device, batch_size, half)
+            answer = _of_model(model, wishes, images, place)
+    if answer is not None:  # of several processes, the first tells
+        report, watch = answer
+        watch.seconds["total"] = time.perf_counter() - began
+        _tell(report, watch, json=json, verbose=verbose, quiet=quiet)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the folder goes, and whether to talk."""
+    """Where the folder goes, whether to talk, and where the processes meet, if there are several."""
 
     out: Path | None
     overwrite: bool
     quiet: bool
+    meeting: Meeting | None
 
 
 @dataclass(frozen=True)
@@ -170,22 +179,26 @@ def _beside(stored: Path | None) -> Path:
 
 def _of_model(
     model: _Model, wishes: Wishes, images: _Images, place: _Place
-) -> tuple[EvaluationReport, Stopwatch]:
-    """Run the model on all that was asked for, and evaluate it."""
+) -> tuple[EvaluationReport, Stopwatch] | None:
+    """Run the model on all that was asked for, and evaluate it; None in all processes but the first."""
     began = time.perf_counter()
-    from vitscope.inference.classifier import load
-    from vitscope.records.arrays import read_names
     from vitscope.report.evaluation import Stopwatch
-    from vitscope.report.passes import report_evaluation
+    from vitscope.report.passes import report_evaluation, share_evaluation
 
     watch = Stopwatch()
     watch.seconds["import"] = time.perf_counter() - began
-    with watch.part("checkpoint"):
-        names = None if model.classes is None else read_names(model.classes)
-        classifier = load(model.source, weights=model.weights, classes=names, device=model.device)
-    analyses = wishes.analyses(classifier.classes)
-    with watch.part("data"):
-        passes = replace(_passes(classifier, wishes, images), batch_size=model.batch_size, half=model.half)
+    with place.meeting.main_first() if place.meeting is not None else nullcontext():
+        with watch.part("checkpoint"):
+            classifier = _load(model)
+        analyses = wishes.analyses(classifier.classes)
+        with watch.part("data"):
+            passes = _passes(classifier, wishes, images)
+    passes = replace(passes, batch_size=model.batch_size, half=model.half)
+    if place.meeting is not None:
+        passes = replace(passes, meeting=place.meeting)
+        if not place.meeting.here.main:
+            share_evaluation(classifier, passes, analyses=analyses)
+            return None
     name = f"{classifier.name} on {passes.images.name}, {images.split}"
     talk(f"{name}: {len(passes.images):,} images", quiet=place.quiet)
     checkpoint = Path(model.source) if Path(model.source).is_file() else None
@@ -203,6 +216,16 @@ def _of_model(
     if checkpoint is not None:
         _keep_temperature(report, checkpoint, quiet=place.quiet)
     return report, watch
+
+
+def _load(model: _Model) -> Classifier:
+    from vitscope.inference.classifier import load
+    from vitscope.inference.processes import own_device
+    from vitscope.records.arrays import read_names
+
+    names = None if model.classes is None else read_names(model.classes)
+    device = str(own_device(model.device))
+    return load(model.source, weights=model.weights, classes=names, device=device)
 
 
 def _passes(classifier: Classifier, wishes: Wishes, images: _Images) -> Passes:

@@ -134,8 +134,7 @@ class Engine:
                 steps.append(self._step(state.epoch, step, batch))
             state.step = step + 1
             watch.advance(batch.size)
-            stop = self.here.any(watch.stopped())
-            save = self.here.any(watch.save_is_due())
+            stop, save = self.here.each_any(watch.stopped(), watch.save_is_due())
             if stop or save or len(steps) == _STEPS_BETWEEN_LOOKS or state.step == len(self.starts):
                 self._look_at(steps, state)
                 state.seconds = before + time.perf_counter() - began

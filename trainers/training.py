@@ -11,8 +11,8 @@ import torch
 
 from vitscope.checkpoint.files import load_checkpoint
 from vitscope.errors import CheckpointError, EnvironmentFault, InputError
-from vitscope.inference.device import is_out_of_memory, resolve_device
-from vitscope.inference.processes import announced, processes
+from vitscope.inference.device import is_out_of_memory
+from vitscope.inference.processes import own_device, processes
 from vitscope.models.registry import build_model, is_convolutional
 from vitscope.trainers.augmentation.streams import stream
 from vitscope.trainers.distillation import find_teacher
@@ -54,7 +54,7 @@ def train(
     Raises:
         VitscopeError: Of the kind that says what went wrong; the last good checkpoint is kept.
     """
-    target = _device(device)
+    target = own_device(device)
     with processes(target) as here:
         if out is not None and here.main:
             check_run_output(out, overwrite=overwrite)
@@ -89,7 +89,7 @@ def resume(path: Path, *, device: str = "auto", observer: Observer | None = None
         InputError: The folder holds no run that can be resumed, or its data has changed.
         VitscopeError: As for `train`.
     """
-    target = _device(device)
+    target = own_device(device)
     with processes(target) as here:
         folder = None
         if here.main:
@@ -123,16 +123,6 @@ def _recalled(
         reason = f"{type(error).__name__}: {error}"
         raise CheckpointError(f"{source} holds no state that a run wrote ({reason})") from error
     return run
-
-
-def _device(name: str) -> torch.device:
-    """Return the device of this process: each of several on one machine has a GPU of its own."""
-    here, device = announced(), resolve_device(name)
-    if here.world == 1 or str(device) != "cuda":
-        return device
-    device = resolve_device(f"cuda:{here.local}")
-    torch.cuda.set_device(device)
-    return device
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from vitscope.errors import DataError, EnvironmentFault
 from vitscope.inference.alignment import align
 from vitscope.inference.device import is_out_of_memory
 from vitscope.inference.features import with_features
+from vitscope.inference.sharing import shared_pass
 from vitscope.records.predictions import Predictions
 from vitscope.records.provenance import Provenance
 from vitscope.records.storage import create_array
@@ -51,6 +53,10 @@ def predict(
     The classes of the data may be some of the model's, in any order and by other names, as
     `vitscope.inference.alignment` says: the result has all classes of the model, and labels of these.
 
+    Inside `vitscope.inference.sharing.sharing` several processes share the pass; the result, which is whole
+    in each of them, is that of one process bit for bit, where they have its kind of device and its number of
+    threads. Elsewhere each process predicts all images.
+
     Args:
         model: A classifier, from `load` or made by hand.
         data: The images, or a data set's name or folder, of which the test split is taken.
@@ -73,17 +79,16 @@ def predict(
     model.eval()
     try:
         with with_features(model) if features else nullcontext(model) as forward:
-            sink = _Sink(len(images), len(model.classes), store=store, half=half)
-            _fill(sink, model, images, forward, batch_size, progress)
+            logits, kept = _pass(model, images, forward, _Way(batch_size, features, store, half, progress))
     finally:
         for module, flag in training.items():
             module.training = flag  # one by one: a frozen part of a model in training stays frozen
     return Predictions(
-        logits=sink.logits,
+        logits=logits,
         labels=labelled.labels,
         classes=labelled.classes,
         names=images.names,
-        features=sink.features,
+        features=kept,
         provenance=Provenance.collect(
             checkpoint=model.source,
             checkpoint_digest=model.digest,
@@ -94,22 +99,54 @@ def predict(
     )
 
 
-class _Sink:
-    """Where the columns of a pass go: logits, and after them features, in memory or on disk."""
+@dataclass(frozen=True)
+class _Way:
+    """How a pass is made; the names are those of `predict`."""
 
-    def __init__(self, images: int, classes: int, *, store: Path | None, half: bool) -> None:
-        self._images, self._store, self._half = images, store, half
+    batch_size: int
+    features: bool
+    store: Path | None
+    half: bool
+    progress: Callable[[int], None] | None
+
+
+def _pass(
+    model: Classifier, images: ImageSet, forward: Callable[[Tensor], Tensor], way: _Way
+) -> tuple[NDArray[np.floating], NDArray[np.floating] | None]:
+    """Return logits and features of all images; where processes share the pass, this one predicts its own."""
+    size, classes, store = way.batch_size, len(model.classes), way.store
+    shared = shared_pass(len(images), store=store, unit=_unit(model, size), batch_size=size)
+    if shared is None:
+        file = None if store is None else lambda name: store / f"{name}.npy"
+        sink = _Sink(len(images), classes, file=file, half=way.half)
+        _fill(sink, model, images, forward, size, way.progress)
+        return sink.logits, sink.features
+    step = shared.told(way.progress)
+    if shared.rows:
+        sink = _Sink(len(shared.rows), classes, file=shared.file, half=way.half)
+        _fill(sink, model, images.take(shared.rows), forward, size, step)
+        sink.flush()
+    return shared.whole(step, features=way.features)
+
+
+def _unit(model: Classifier, batch_size: int) -> int:
+    """Return of how many images a process's part must be a multiple, so that its batches are as of one."""
+    split = model.device.type == "cpu" and batch_size % _CPU_PASS == 0
+    return _CPU_PASS if split else batch_size
+
+
+class _Sink:
+    """Where the columns of a pass go: logits, and after them features, in memory or into files."""
+
+    def __init__(self, images: int, classes: int, *, file: Callable[[str], Path] | None, half: bool) -> None:
+        self._images, self._file, self._half = images, file, half
         self._done = 0
         self.features: NDArray[np.float32] | None = None
         self.logits = self._array("logits", classes, np.float16 if half else np.float32)
 
     def _array(self, name: str, width: int, kind: DTypeLike) -> NDArray[np.floating]:
         shape = (self._images, width)
-        return (
-            np.empty(shape, kind)
-            if self._store is None
-            else create_array(self._store / f"{name}.npy", shape, kind)
-        )
+        return np.empty(shape, kind) if self._file is None else create_array(self._file(name), shape, kind)
 
     def take(self, columns: NDArray[np.float32]) -> None:
         """Keep the columns of the next images, `[image, class and feature]`."""
@@ -124,6 +161,12 @@ class _Sink:
                 self.features = self._array("features", features.shape[1], np.float32)
             self.features[rows] = features
         self._done = rows.stop
+
+    def flush(self) -> None:
+        """Write what is kept in files out to them, for other processes to read."""
+        for array in (self.logits, self.features):
+            if isinstance(array, np.memmap):
+                array.flush()
 
 
 def _fill(

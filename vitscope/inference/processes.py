@@ -12,13 +12,14 @@ import torch
 import torch.distributed as dist
 
 from vitscope.errors import EnvironmentFault, UsageError
+from vitscope.inference.device import resolve_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import Tensor
 
-__all__ = ["ALONE", "Processes", "announced", "processes"]
+__all__ = ["ALONE", "Processes", "announced", "own_device", "processes"]
 
 _T = TypeVar("_T")
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
@@ -51,11 +52,15 @@ class Processes:
 
     def any(self, flag: bool) -> bool:
         """Return whether the flag is set in any process; all of them must ask."""
+        return self.each_any(flag)[0]
+
+    def each_any(self, *flags: bool) -> list[bool]:
+        """Return of each flag whether it is set in any process, in one exchange; all of them must ask."""
         if self.world == 1:
-            return flag
-        answer = torch.tensor(int(flag))
-        dist.all_reduce(answer, dist.ReduceOp.MAX)
-        return bool(answer)
+            return list(flags)
+        answers = torch.tensor(flags, dtype=torch.uint8)
+        dist.all_reduce(answers, dist.ReduceOp.MAX)
+        return [bool(answer) for answer in answers]
 
     def sum(self, values: Tensor) -> Tensor:
         """Return the sum over all processes, on the CPU; all of them must ask."""
@@ -109,6 +114,21 @@ def announced() -> Processes:
             hint="start with torchrun, or unset them",
         )
     return here
+
+
+def own_device(name: str) -> torch.device:
+    """Return the device of this process: each of several on one machine has a GPU of its own.
+
+    Raises:
+        UsageError: There is no such kind of device.
+        EnvironmentFault: The machine does not have it.
+    """
+    here, device = announced(), resolve_device(name)
+    if here.world == 1 or str(device) != "cuda":
+        return device
+    device = resolve_device(f"cuda:{here.local}")
+    torch.cuda.set_device(device)
+    return device
 
 
 @contextmanager

@@ -12,25 +12,29 @@ from vitscope.data.corruptions.kinds import CorruptionPlan
 from vitscope.errors import DataError, InputError
 from vitscope.figures.corruptions import draw_corruption_examples
 from vitscope.figures.files import save_figure
+from vitscope.inference.meeting import Meeting
 from vitscope.inference.prediction import predict
+from vitscope.inference.processes import ALONE
+from vitscope.inference.sharing import sharing
 from vitscope.paths import staged_folder
 from vitscope.report.evaluation import Analyses, EvaluationReport, Stopwatch, analyse, write_evaluation
 from vitscope.report.robustness import corruption_examples, measure_corruptions, predict_unlabelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from vitscope.analysis.corruption import CorruptionResult
     from vitscope.analysis.openset import OpenSet
+    from vitscope.analysis.unlabelled import Unlabelled
     from vitscope.data.imageset import ImageSet
     from vitscope.inference.classifier import Classifier
     from vitscope.records.predictions import Predictions
     from vitscope.records.storage import RowReader
 
-__all__ = ["Passes", "report_evaluation"]
+__all__ = ["Passes", "report_evaluation", "share_evaluation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +49,7 @@ class Passes:
         batch_size: Images at a time.
         half: Whether to keep logits as float16, each row less its largest.
         progress: Called with the number of images done since the last call.
+        meeting: Where the processes meet that share the passes; the others call `share_evaluation`.
 
     Raises:
         DataError: The held-out images are those that the model is judged on.
@@ -57,6 +62,7 @@ class Passes:
     batch_size: int = 256
     half: bool = False
     progress: Callable[[int], None] | None = None
+    meeting: Meeting = field(default_factory=lambda: Meeting(ALONE))
 
     def __post_init__(self) -> None:
         if self.held_out is not None and self.held_out.digest == self.images.digest:
@@ -104,18 +110,16 @@ def report_evaluation(
         passes = Passes(passes)
     analyses, watch = analyses or Analyses(), watch or Stopwatch()
     with staged_folder(folder, overwrite=overwrite) as stage:
-        with watch.part("prediction"):
-            features, note = _features(model, passes)
-            predictions = _predicted(model, passes.images, passes, stage / "predictions", features=features)
-            held_out = None
-            if passes.held_out is not None:
-                held_out = _predicted(model, passes.held_out, passes, stage / "held_out", features=features)
-        with watch.part("metrics"):
-            evaluation, notes = analyse(predictions, analyses, held_out=held_out)
-        with watch.part("foreign"):
-            open_sets = _open_sets(model, passes, predictions, held_out)
-        with watch.part("corruptions"):
-            corruptions = _corruptions(model, passes, predictions, analyses)
+        features, note = _features(model, passes)
+        with sharing(passes.meeting, stage / ".passes"):
+            with watch.part("prediction"):
+                predictions, held_out = _labelled(model, passes, stage, features=features)
+            with watch.part("metrics"):
+                evaluation, notes = analyse(predictions, analyses, held_out=held_out)
+            with watch.part("foreign"):
+                open_sets = _open_sets(model, passes, predictions, held_out)
+            with watch.part("corruptions"):
+                corruptions = _corruptions(model, passes, predictions, analyses)
         evaluation = replace(evaluation, open_sets=open_sets, corruptions=corruptions)
         with watch.part("figures"):
             if passes.corruptions:
@@ -127,6 +131,22 @@ def report_evaluation(
                 images=lambda index: np.asarray(passes.images.image(index)),
             )
     return EvaluationReport(folder, evaluation, (*notes, *note))
+
+
+def share_evaluation(model: Classifier, passes: Passes, *, analyses: Analyses | None = None) -> None:
+    """Do this process's part of the passes that the first process makes in `report_evaluation`.
+
+    It returns when the last pass is done; the first process alone measures, draws and writes.
+
+    Raises:
+        VitscopeError: Another process has failed, or this one.
+    """
+    features, _ = _features(model, passes)
+    with sharing(passes.meeting):
+        predictions, held_out = _labelled(model, passes, None, features=features)
+        for _ in _foreign(model, passes, features=held_out is not None and features):
+            pass
+        _corruptions(model, passes, predictions, analyses or Analyses())
 
 
 def _features(model: Classifier, passes: Passes) -> tuple[bool, tuple[str, ...]]:
@@ -142,8 +162,19 @@ def _features(model: Classifier, passes: Passes) -> tuple[bool, tuple[str, ...]]
     return True, ()
 
 
+def _labelled(
+    model: Classifier, passes: Passes, stage: Path | None, *, features: bool
+) -> tuple[Predictions, Predictions | None]:
+    """Predict the images, and the held-out ones if there are any; write both where there is a stage."""
+    predictions = _predicted(model, passes.images, passes, stage and stage / "predictions", features=features)
+    if passes.held_out is None:
+        return predictions, None
+    held_out = _predicted(model, passes.held_out, passes, stage and stage / "held_out", features=features)
+    return predictions, held_out
+
+
 def _predicted(
-    model: Classifier, images: ImageSet, passes: Passes, folder: Path, *, features: bool
+    model: Classifier, images: ImageSet, passes: Passes, folder: Path | None, *, features: bool
 ) -> Predictions:
     made = predict(
         model,
@@ -154,25 +185,33 @@ def _predicted(
         half=passes.half,
         progress=passes.progress,
     )
-    made.write(folder)
+    if folder is not None:
+        made.write(folder)
     return made
+
+
+def _foreign(model: Classifier, passes: Passes, *, features: bool) -> Iterator[tuple[str, Unlabelled]]:
+    for name, images in passes.foreign.items():
+        yield (
+            name,
+            predict_unlabelled(
+                model,
+                images,
+                features=features,
+                batch_size=passes.batch_size,
+                progress=passes.progress,
+            ),
+        )
 
 
 def _open_sets(
     model: Classifier, passes: Passes, known: Predictions, held_out: Predictions | None
 ) -> dict[str, OpenSet]:
     bank = None if held_out is None else held_out.features
-    found = {}
-    for name, images in passes.foreign.items():
-        foreign = predict_unlabelled(
-            model,
-            images,
-            features=bank is not None,
-            batch_size=passes.batch_size,
-            progress=passes.progress,
-        )
-        found[name] = open_set(known, foreign, bank=bank, k=_neighbours(bank))
-    return found
+    return {
+        name: open_set(known, foreign, bank=bank, k=_neighbours(bank))
+        for name, foreign in _foreign(model, passes, features=bank is not None)
+    }
 
 
 def _neighbours(bank: NDArray[np.floating] | RowReader | None) -> int:
