@@ -20,6 +20,7 @@ from vitscope.cli.evaluate import evaluate
 from vitscope.cli.explain import explain
 from vitscope.cli.export import export
 from vitscope.cli.faithfulness import faithfulness
+from vitscope.cli.figures import figures
 from vitscope.cli.inspect import inspect
 from vitscope.cli.models import models
 from vitscope.cli.presets import presets
@@ -127,6 +128,7 @@ app.command()(explain)
 app.command()(compare)
 app.command()(faithfulness)
 app.command()(inspect)
+app.command()(figures)
 app.command()(report)
 app.command()(export)
 app.command()(presets)

@@ -121,6 +121,8 @@ def figure_snippet(name: str, files: Sequence[Path], caption: str) -> str:
     kinds = {path.suffix: path.name for path in files}
     if ".pgf" in kinds:
         needs, shown = "pgf", rf"\resizebox{{\linewidth}}{{!}}{{\input{{{_file(kinds['.pgf'])}}}}}"
+    elif ".svg" in kinds and not {".pdf", ".png"} & set(kinds):
+        needs, shown = "svg", rf"\includesvg[width=\linewidth]{{{_file(kinds['.svg'])}}}"
     else:
         chosen = kinds.get(".pdf") or kinds.get(".png") or f"{name}.pdf"
         needs, shown = "graphicx", rf"\includegraphics[width=\linewidth]{{{_file(chosen)}}}"
