@@ -14,7 +14,7 @@ from PIL import Image
 
 from vitscope.errors import EnvironmentFault
 from vitscope.figures.files import save_figure
-from vitscope.figures.style import new_figure, paper_style
+from vitscope.figures.style import drawing, new_figure
 
 SCRIPT = """
 import sys
@@ -28,7 +28,7 @@ save_evaluation_figures(evaluate(predictions), images, Path(sys.argv[1]))
 
 
 def _figure():
-    with paper_style():
+    with drawing():
         figure = new_figure(2.0)
         ax = figure.subplots()
         ax.plot([0, 1], [0, 1])
@@ -115,7 +115,7 @@ def test_processes_agree_on_every_byte(tmp_path):
 def test_no_glyph_is_missing(tmp_path):
     """A missing glyph is a warning, and here warnings are errors."""
     figure = new_figure(1.0)
-    with paper_style():
+    with drawing():
         figure.text(0, 0, "✓ ✗ ★ □ … % é Ω")
     save_figure(figure, tmp_path / "figure")
     assert np.asarray(Image.open(tmp_path / "figure.png")).min() < 100

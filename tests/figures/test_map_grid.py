@@ -10,7 +10,7 @@ import pytest
 from vitscope.errors import InputError
 from vitscope.figures.map_grid import MapRow, draw_map_grid, pages
 from vitscope.figures.overlay import Scale
-from vitscope.figures.style import COLUMN_WIDTH
+from vitscope.figures.style import figure_width
 
 RNG = np.random.default_rng(0)
 PICTURE = RNG.integers(0, 256, (24, 40, 3), dtype=np.uint8)
@@ -83,7 +83,7 @@ def test_texts_stay_in_the_figure_and_apart(columns):
         assert box.y0 > -0.5
         for other in boxes[:number]:
             assert not (box.overlaps(other) and box.x0 + 0.5 < other.x1 and other.x0 + 0.5 < box.x1), number
-    assert all(right <= COLUMN_WIDTH for _, _, right, _ in frames(figure))
+    assert all(right <= figure_width() for _, _, right, _ in frames(figure))
     assert any(text.endswith(" (100 %)") for text in texts(figure))
 
 

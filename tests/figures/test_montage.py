@@ -11,14 +11,14 @@ from matplotlib.patches import Rectangle
 from vitscope.errors import ImageError, InputError
 from vitscope.figures.files import save_figure
 from vitscope.figures.montage import Sheet, picture_at
-from vitscope.figures.style import paper_style
+from vitscope.figures.style import drawing
 
 BOX = (0.5, 0.25, 1.0, 0.8)
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def _drawn(pixels, box=BOX):
-    with paper_style():
+    with drawing():
         sheet = Sheet(2.0)
         sheet.picture(pixels, box, colour="#123456")
     return sheet
@@ -79,7 +79,7 @@ def test_a_cut_or_whole_pixel_is_a_square(shape):
 def test_a_note_of_the_size_is_as_long_as_there_is_room():
     pixels = np.zeros((1, 20_000), np.uint8)
     notes = [
-        [text.get_text() for text in _drawn(pixels, (0, 0, width, 1)).ax.texts] for width in (1.2, 0.56, 0.3)
+        [text.get_text() for text in _drawn(pixels, (0, 0, width, 1)).ax.texts] for width in (1.2, 0.45, 0.3)
     ]
     assert notes == [[f"20,000{TIMES}1 px, middle cut"], [f"20,000{TIMES}1"], []]
 
@@ -148,7 +148,7 @@ def test_other_errors_are_not_hidden():
 
 
 def test_text_is_cut_to_its_width():
-    with paper_style():
+    with drawing():
         sheet = Sheet(1.0)
         sheet.text(0.1, 0.5, "W" * 255, width=1.0)
         sheet.text(0.1, 0.7, "$\\frac$\nline", width=1.0)
@@ -161,7 +161,7 @@ def test_text_is_cut_to_its_width():
 
 
 def test_a_pdf_holds_each_picture_by_itself(tmp_path):
-    with paper_style():
+    with drawing():
         sheet = Sheet(1.0)
         for column in range(3):
             sheet.picture(np.full((4, 4, 3), 40 * column, np.uint8), (column, 0, 0.9, 0.9), colour="black")

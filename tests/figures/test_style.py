@@ -21,7 +21,7 @@ def _luminance(colour):
 
 def test_the_style_ends_with_the_block():
     before = dict(mpl.rcParams)
-    with style.paper_style():
+    with style.drawing():
         assert mpl.rcParams["pdf.fonttype"] == 42
         assert mpl.rcParams["text.parse_math"] is False
     assert dict(mpl.rcParams) == before

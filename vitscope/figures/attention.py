@@ -11,7 +11,7 @@ from vitscope.errors import InputError
 from vitscope.figures.framing import framed, with_room
 from vitscope.figures.lettering import plain, shorten, shorten_pair, worded
 from vitscope.figures.overlay import Scale, enlarged, overlay, pixels, reduced, whole, whole_pixels
-from vitscope.figures.style import COLUMN_WIDTH, LIGHT, new_figure, styled
+from vitscope.figures.style import LIGHT, figure_width, new_figure, styled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,7 +155,7 @@ def _checked(
 def _height(picture: NDArray[np.uint8], *, panels: int) -> float:
     """Return the inches that a row of panels needs, its names included."""
     height, width = picture.shape[:2]
-    return COLUMN_WIDTH / panels * float(np.clip(height / width, 0.25, 2.5)) + 0.2
+    return figure_width() / panels * float(np.clip(height / width, 0.25, 2.5)) + 0.2
 
 
 def _show(ax: Axes, picture: NDArray[np.uint8], name: str) -> None:

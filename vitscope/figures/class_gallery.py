@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.errors import InputError
 from vitscope.figures.montage import Sheet, picture_at
-from vitscope.figures.style import BLUE, COLUMN_WIDTH, GREY, LIGHT, VERMILLION, styled
+from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, figure_width, styled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +52,7 @@ def draw_class_gallery(images: Images, source: Predictions | Outcomes, samples: 
         raise InputError("expected samples of at least one class to draw, got none")
     rows = outcomes(source)
     most = max(1, *(len(drawn) for drawn in (*samples.right, *samples.wrong)))
-    width = min(_WIDEST, (COLUMN_WIDTH - _NAME - 2 * _EDGE - _MIDDLE - 2 * most * _SPACE) / (2 * most))
+    width = min(_WIDEST, (figure_width() - _NAME - 2 * _EDGE - _MIDDLE - 2 * most * _SPACE) / (2 * most))
     down = max(0.2, min(width, _PAGE / len(samples.index) - _CAPTION - _BETWEEN))
     step = down + _CAPTION + _BETWEEN
     sheet = Sheet(_HEAD + len(samples.index) * step)
@@ -62,7 +62,7 @@ def draw_class_gallery(images: Images, source: Predictions | Outcomes, samples: 
         top = _HEAD + row * step
         if row:
             rule = top - 0.75 * _BETWEEN
-            sheet.ax.plot([_EDGE, COLUMN_WIDTH - _EDGE], [rule, rule], color=LIGHT, linewidth=0.5)
+            sheet.ax.plot([_EDGE, figure_width() - _EDGE], [rule, rule], color=LIGHT, linewidth=0.5)
         _name(sheet, samples, row, rows.classes[index], top + down / 2)
         for start, drawn in zip(starts, (samples.right[row], samples.wrong[row]), strict=True):
             box = (start, top, width, down)
@@ -77,7 +77,7 @@ def _head(sheet: Sheet, samples: ClassSamples, starts: tuple[float, float]) -> N
     else:
         which = f"The {shown} classes of the lowest accuracy, of {samples.n_classes:,}"
     title = f"{which}; images drawn at random (seed {samples.seed})"
-    sheet.text(COLUMN_WIDTH / 2, 0.12, title, width=COLUMN_WIDTH - 0.1, size=8, ha="center")
+    sheet.text(figure_width() / 2, 0.12, title, width=figure_width() - 0.1, size=8, ha="center")
     y = _HEAD - 0.13
     sheet.text(starts[0], y, "✓ right, with the confidence", color=BLUE)
     sheet.text(starts[1], y, "✗ wrong, with the class it was taken for", color=VERMILLION)

@@ -10,7 +10,7 @@ from vitscope.figures.lettering import shorten, worded
 from vitscope.figures.montage import Sheet
 from vitscope.figures.overlay import Scale
 from vitscope.figures.ramp import draw_ramp, place_pixels
-from vitscope.figures.style import COLUMN_WIDTH, GREY, styled
+from vitscope.figures.style import GREY, figure_width, styled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,11 +42,11 @@ def draw_class_maps(maps: Heatmap) -> Figure:
     shown = maps.values[:_MOST]
     columns = min(len(shown), 5 if len(shown) <= 20 else 10)
     rows = -(-len(shown) // columns)
-    width = (COLUMN_WIDTH - 2 * _EDGE + _SPACE) / max(columns, 4) - _SPACE
+    width = (figure_width() - 2 * _EDGE + _SPACE) / max(columns, 4) - _SPACE
     height = width * shown.shape[1] / shown.shape[2]
     sheet = Sheet(_TOP + rows * (height + _LABEL + _SPACE) + _FOOT)
     scale = Scale.of(maps.values)
-    left = (COLUMN_WIDTH - columns * (width + _SPACE) + _SPACE) / 2
+    left = (figure_width() - columns * (width + _SPACE) + _SPACE) / 2
     counts = cast("Sequence[int]", maps.options.get("images", ()))
     for place, values in enumerate(shown):
         row, column = divmod(place, columns)
@@ -54,15 +54,15 @@ def draw_class_maps(maps: Heatmap) -> Figure:
         name = shorten(worded(maps.names[place], "class"), 72 * width, size=_SIZE) if maps.names else ""
         sheet.text(x + width / 2, y + 0.08, name, size=_SIZE, ha="center")
         if counts:
-            sheet.text(x + width / 2, y + 0.19, f"n = {counts[place]:,}", size=5.5, color=GREY, ha="center")
+            sheet.text(x + width / 2, y + 0.19, f"n = {counts[place]:,}", size=6, color=GREY, ha="center")
         colours = scale.colours(scale.share(values), bytes=True)[..., :3]
         place_pixels(sheet.ax, np.ascontiguousarray(colours), (x, y + _LABEL, width, height))
     more = "" if len(shown) == len(maps) else f", {len(shown)} of {len(maps)} classes"
-    sheet.text(COLUMN_WIDTH / 2, _TOP / 2, f"{maps.method.capitalize()}{more}", size=8, ha="center")
+    sheet.text(figure_width() / 2, _TOP / 2, f"{maps.method.capitalize()}{more}", size=8, ha="center")
     foot = sheet.figure.get_figheight() - _FOOT + 0.1
     draw_ramp(
-        sheet, scale, (COLUMN_WIDTH / 2 - 0.75, foot, 1.5, 0.1), (f"{scale.low:.2g}", f"{scale.high:.2g}")
+        sheet, scale, (figure_width() / 2 - 0.75, foot, 1.5, 0.1), (f"{scale.low:.2g}", f"{scale.high:.2g}")
     )
     note = "one scale for all classes"
-    sheet.text(COLUMN_WIDTH / 2, foot + 0.24, note, size=_SIZE, color=GREY, ha="center")
+    sheet.text(figure_width() / 2, foot + 0.24, note, size=_SIZE, color=GREY, ha="center")
     return sheet.figure

@@ -14,9 +14,9 @@ from vitscope.figures.class_labels import ClassLabels, draw_groups, draw_labels
 from vitscope.figures.lettering import shorten_pair, text_width
 from vitscope.figures.style import (
     BLACK,
-    COLUMN_WIDTH,
     GREY,
     VERMILLION,
+    figure_width,
     new_figure,
     owner,
     sequential_map,
@@ -113,7 +113,7 @@ def draw_confusion(result: Confusion, *, ax: Axes | None = None, order: ClassOrd
 def _plan(order: ClassOrder) -> _Plan:
     """Lay out a figure of its own: names, matrix, bar, and the list where not all classes are named."""
     count = len(order.classes)
-    width = 72 * (COLUMN_WIDTH if count > 4 else 3.4)
+    width = 72 * (figure_width() if count > 4 else 3.4)
     free = width - _TITLE - _BAR - 2 * _MARGIN
     least, most = _NAMES
     room = max(least, min(most, free - count * least_cell(count)))

@@ -12,13 +12,13 @@ from vitscope.errors import InputError
 from vitscope.figures.montage import Sheet
 from vitscope.figures.style import (
     BLUE,
-    COLUMN_WIDTH,
     GREEN,
     GREY,
     LIGHT,
     ORANGE,
     PURPLE,
     VERMILLION,
+    figure_width,
     new_figure,
     owner,
     styled,
@@ -175,7 +175,7 @@ def draw_corruption_examples(
         raise InputError(f"expected {len(severities)} pictures a kind, got {what}")
     blocks = 1 if len(examples) <= _ONE_BLOCK else 2
     down = -(-len(examples) // blocks)
-    width = (COLUMN_WIDTH - 2 * _SPACE - (blocks - 1) * _BETWEEN) / blocks
+    width = (figure_width() - 2 * _SPACE - (blocks - 1) * _BETWEEN) / blocks
     side = min(0.8, (width - _LABEL) / len(severities) - _SPACE)
     tall = side * _ratio(next(iter(examples.values()))[0])
     head = _HEAD if clean is None else _HEAD + tall + _SPACE

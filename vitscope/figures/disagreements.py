@@ -8,7 +8,7 @@ from vitscope.analysis.samples import draw_rows
 from vitscope.figures.lettering import shorten, text_width
 from vitscope.figures.model_accuracy import letter
 from vitscope.figures.montage import Sheet, picture_at
-from vitscope.figures.style import BLACK, BLUE, COLUMN_WIDTH, GREY, LIGHT, VERMILLION, styled
+from vitscope.figures.style import BLACK, BLUE, GREY, LIGHT, VERMILLION, figure_width, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_disagreements"]
 
-_ACROSS = 5
+_MOST_ACROSS, _NARROWEST = 5, 0.95  # images in a row, and inches of one
 _EDGE, _SPACE = 0.05, 0.06  # inches: at both sides, and between images
 _TITLE, _HEAD, _CAPTION, _BETWEEN = 0.42, 0.24, 0.42, 0.1  # inches
-_SIDE = (COLUMN_WIDTH - 2 * _EDGE - (_ACROSS - 1) * _SPACE) / _ACROSS
 _SIZE = 6.5  # points
 
 
@@ -64,32 +63,41 @@ def draw_disagreements(
     tallest = max(
         (each.shape[0] / each.shape[1] for each in pictures.values() if each is not None), default=1
     )
-    down = _SIDE * min(max(tallest, 0.5), 1)
+    down = _side() * min(max(tallest, 0.5), 1)
     heights = [_HEAD + _rows(len(rows)) * (down + _CAPTION) if rows.size else 2 * _HEAD for rows in drawn]
     sheet = Sheet(_TITLE + sum(heights) + 2 * _BETWEEN)
     _title(sheet, comparison, places, seed)
     top = _TITLE
     for (what, rows), chosen, height in zip(groups.items(), drawn, heights, strict=True):
         share = f"{len(rows):,} of {comparison.n:,} images ({100 * len(rows) / comparison.n:.1f} %)"
-        sheet.ax.plot([_EDGE, COLUMN_WIDTH - _EDGE], [top, top], color=LIGHT, linewidth=0.6)
+        sheet.ax.plot([_EDGE, figure_width() - _EDGE], [top, top], color=LIGHT, linewidth=0.6)
         sheet.text(_EDGE, top + 0.12, f"{what}: {share}", size=7.5)
         if not chosen.size:
             sheet.text(_EDGE, top + 1.5 * _HEAD, "none", color=GREY)
         for number, index in enumerate(chosen.tolist()):
-            row, column = divmod(number, _ACROSS)
-            x, y = _EDGE + column * (_SIDE + _SPACE), top + _HEAD + row * (down + _CAPTION)
-            sheet.picture(pictures[index], (x, y, _SIDE, down), colour=GREY)
+            row, column = divmod(number, _across())
+            x, y = _EDGE + column * (_side() + _SPACE), top + _HEAD + row * (down + _CAPTION)
+            sheet.picture(pictures[index], (x, y, _side(), down), colour=GREY)
             _caption(sheet, comparison, places, index, at=(x, y + down))
         top += height + _BETWEEN
     return sheet.figure
 
 
+def _across() -> int:
+    """Return how many images stand in a row: fewer where the paper is narrow, never smaller letters."""
+    return min(_MOST_ACROSS, int((figure_width() - 2 * _EDGE) / _NARROWEST))
+
+
+def _side() -> float:
+    return (figure_width() - 2 * _EDGE - (_across() - 1) * _SPACE) / _across()
+
+
 def _rows(count: int) -> int:
-    return -(-count // _ACROSS)
+    return -(-count // _across())
 
 
 def _title(sheet: Sheet, comparison: Comparison, places: list[int], seed: int) -> None:
-    half = (COLUMN_WIDTH - 2 * _EDGE) / 2
+    half = (figure_width() - 2 * _EDGE) / 2
     for column, place in enumerate(places):
         line = f"{letter(place)}: {comparison.models[place]}"
         sheet.text(_EDGE + column * half, 0.12, line, width=half - 0.1, size=8)
@@ -101,7 +109,7 @@ def _caption(
 ) -> None:
     """Write what both models say of an image, and its true class, below its lower left corner."""
     x, y = at
-    width = 72 * _SIDE - 1.5  # points; no two captions touch
+    width = 72 * _side() - 1.5  # points; no two captions touch
     for line, place in enumerate(places):
         said, colour = _said(comparison.outcomes[place], index, letter(place), width)
         sheet.text(x, y + 0.08 + 0.12 * line, said, size=_SIZE, color=colour)

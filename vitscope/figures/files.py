@@ -1,16 +1,19 @@
-"""Files: a figure as PDF and PNG, the same bytes for the same figure."""
+"""Files: a figure as PDF, SVG, PNG and PGF, the same bytes for the same figure."""
 
 from __future__ import annotations
 
+import io
 import threading
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fontTools import subset
+from PIL import Image
 
-from vitscope.figures.style import paper_style
-from vitscope.paths import write_atomically
+from vitscope.figures.pgf import write_pgf
+from vitscope.figures.style import current_style, drawing
+from vitscope.paths import write_atomically, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,34 +27,52 @@ _DPI = 300.0
 # a figure's letters took a fifth of the time of drawing and writing it.
 _TYPESETTING = ["GDEF", "GPOS", "GSUB", "kern"]
 _SUBSETTING = threading.Lock()
-_METADATA: dict[str, dict[str, None]] = {".pdf": {"CreationDate": None, "ModDate": None}, ".png": {}}
+_METADATA: dict[str, dict[str, None]] = {
+    "pdf": {"CreationDate": None, "ModDate": None},
+    "svg": {"Date": None},
+    "png": {},
+}
 
 
 def save_figure(figure: Figure, path: Path | str) -> list[Path]:
-    """Write the figure beside each other as PDF (vectors, TrueType fonts) and PNG (300 dpi).
+    """Write the figure beside each other in the formats of the current style, PDF and PNG unless told.
 
-    Nothing in the files tells the time, so that equal figures are equal files.
+    PDF has TrueType fonts (Type 42), SVG letters as shapes, PNG 300 dots an inch, and PGF the letters of the
+    document that includes it and its pictures in PNG files beside it. Nothing in the files tells the time, so
+    that equal figures are equal files.
 
     Args:
-        figure: The figure, drawn at the size it has in the paper.
+        figure: The figure, drawn in the current style at the size it has in the paper.
         path: The file's path without a suffix; dots in its name are kept.
 
     Returns:
-        The paths of the PDF and of the PNG.
+        A path for each format, in their order.
 
     Raises:
         EnvironmentFault: They cannot be written there.
     """
     path = Path(path)
     written = []
-    with paper_style(), _laid_out(figure):
-        for suffix, metadata in _METADATA.items():
-            target = path.with_name(path.name + suffix)
-            type_of = _without_typesetting() if suffix == ".pdf" else nullcontext()
-            with write_atomically(target) as temporary, type_of:
-                figure.savefig(temporary, format=suffix[1:], dpi=_DPI, metadata=metadata)
+    with drawing(), _laid_out(figure):
+        for kind in current_style().formats:
+            target = path.with_name(f"{path.name}.{kind}")
+            if kind == "pgf":
+                _write_pgf(figure, target)
+            else:
+                type_of = _without_typesetting() if kind == "pdf" else nullcontext()
+                with write_atomically(target) as temporary, type_of:
+                    figure.savefig(temporary, format=kind, dpi=_DPI, metadata=_METADATA[kind])
             written.append(target)
     return written
+
+
+def _write_pgf(figure: Figure, target: Path) -> None:
+    """Write the pictures before the file that includes them."""
+    stream = io.StringIO()
+    for number, picture in enumerate(write_pgf(figure, stream, name=target.stem)):
+        with write_atomically(target.with_name(f"{target.stem}-img{number}.png")) as temporary:
+            Image.fromarray(picture).save(temporary, format="PNG")
+    write_text(target, stream.getvalue())
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 
 from vitscope.figures.montage import Sheet
 from vitscope.figures.ramp import place_pixels
-from vitscope.figures.style import COLUMN_WIDTH, GREY, styled
+from vitscope.figures.style import GREY, figure_width, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,12 +42,12 @@ def draw_filters(filters: Filters) -> Figure:
     columns = min(len(shown), 7 if filters.kind == "components" else 16)
     rows = -(-len(shown) // columns)
     label = _LABEL if filters.variance is not None else 0.0
-    room = (COLUMN_WIDTH - 2 * _EDGE + _SPACE) / columns - _SPACE
+    room = (figure_width() - 2 * _EDGE + _SPACE) / columns - _SPACE
     high, wide = shown.shape[1:3]
     width = min(room, _LARGEST, _LARGEST * wide / high)
     height = width * high / wide
     sheet = Sheet(_TOP + rows * (height + label + _SPACE) + _FOOT)
-    left = (COLUMN_WIDTH - columns * (width + _SPACE) + _SPACE) / 2
+    left = (figure_width() - columns * (width + _SPACE) + _SPACE) / 2
     largest = float(np.abs(filters.values).max())
     for place, values in enumerate(shown):
         row, column = divmod(place, columns)
@@ -56,8 +56,8 @@ def draw_filters(filters: Filters) -> Figure:
             share = f"{100 * filters.variance[place]:.1f} %"
             sheet.text(x + width / 2, y + label / 2, share, size=6, color=GREY, ha="center")
         place_pixels(sheet.ax, _pixels(values, largest), (x, y + label, width, height))
-    middle = COLUMN_WIDTH / 2
-    sheet.text(middle, _TOP / 2, _title(filters, len(shown)), size=8, ha="center", width=COLUMN_WIDTH - 0.2)
+    middle = figure_width() / 2
+    sheet.text(middle, _TOP / 2, _title(filters, len(shown)), size=8, ha="center", width=figure_width() - 0.2)
     note = f"one scale: grey is 0, black and white are \N{PLUS-MINUS SIGN}{largest:.2g}"
     sheet.text(middle, sheet.figure.get_figheight() - _FOOT / 2, note, size=7, color=GREY, ha="center")
     return sheet.figure

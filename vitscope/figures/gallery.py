@@ -10,7 +10,7 @@ from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.errors import InputError
 from vitscope.figures.lettering import shorten, text_width
 from vitscope.figures.montage import Sheet, picture_at
-from vitscope.figures.style import BLUE, COLUMN_WIDTH, GREY, VERMILLION, new_figure, styled
+from vitscope.figures.style import BLUE, GREY, VERMILLION, figure_width, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,12 +62,12 @@ def draw_gallery(
     pictures = [picture_at(images, index) for index in chosen.tolist()]
     # All cells are alike, as tall as the tallest image needs within reason, so that captions stand in line.
     tallest = max((each.shape[0] / each.shape[1] for each in pictures if each is not None), default=1.0)
-    side = (COLUMN_WIDTH - (_ACROSS + 1) * _SPACE) / _ACROSS
+    side = (figure_width() - (_ACROSS + 1) * _SPACE) / _ACROSS
     down = side * min(max(tallest, 0.5), 1.25)
     head, step = 0.3 if title else _SPACE, down + _CAPTION
     sheet = Sheet(head + -(-len(pictures) // _ACROSS) * step)
     if title:
-        sheet.text(COLUMN_WIDTH / 2, 0.15, title, width=COLUMN_WIDTH - 2 * _SPACE, size=9, ha="center")
+        sheet.text(figure_width() / 2, 0.15, title, width=figure_width() - 2 * _SPACE, size=9, ha="center")
     for place, (picture, index) in enumerate(zip(pictures, chosen.tolist(), strict=True)):
         row, column = divmod(place, _ACROSS)
         left, top = _SPACE + column * (side + _SPACE), head + row * step

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from vitscope.figures.layer_names import label_layers
-from vitscope.figures.style import BLUE, COLUMN_WIDTH, GREY, LIGHT, VERMILLION, new_figure, styled
+from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, figure_width, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def draw_head_statistics(statistics: HeadStatistics, *, figure: Figure | None = 
     shown = [name for name in _SHOWN if name in statistics.means]
     figure = figure or new_figure(2.25)
     axes = np.atleast_1d(figure.subplots(1, len(shown)))
-    pitch = 72 * (COLUMN_WIDTH / len(shown) - 0.6) / len(statistics.layers)
+    pitch = 72 * (figure_width() / len(shown) - 0.6) / len(statistics.layers)
     for ax, name in zip(axes, shown, strict=True):
         _dots(ax, statistics, name)
         kind = label_layers(ax.xaxis, statistics.layers, pitch=pitch)

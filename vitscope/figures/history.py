@@ -19,14 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_history"]
 
-_COLUMNS = (
-    "epoch",
-    "learning_rate",
-    "train_loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-)
+_COLUMNS = ("epoch", "learning_rate", "train_loss", "validation_loss")
+_ACCURACIES = ("train_accuracy", "validation_accuracy")
 
 
 @styled
@@ -43,6 +37,7 @@ def draw_history(
     Args:
         history: One row an epoch with `epoch`, `learning_rate`, `train_loss`, `train_accuracy`,
             `validation_loss` and `validation_accuracy`; accuracies in 0 … 1, NaN where nothing was measured.
+            Where both accuracies are left out, as of masked images, there is no panel of them.
         best_epoch: The epoch whose weights were kept; None marks none.
 
     Returns:
@@ -52,24 +47,27 @@ def draw_history(
         InputError: There is no epoch, or a column is missing.
     """
     table = pd.DataFrame(history)
-    missing = [name for name in _COLUMNS if name not in table.columns]
-    if missing or table.empty:
-        raise InputError(f"expected a history of at least one epoch with {', '.join(_COLUMNS)}")
+    scored = any(name in table.columns for name in _ACCURACIES)
+    wanted = (*_COLUMNS, *_ACCURACIES) if scored else _COLUMNS
+    if table.empty or any(name not in table.columns for name in wanted):
+        raise InputError(f"expected a history of at least one epoch with {', '.join(wanted)}")
     figure = new_figure(3.5)
     grid = figure.add_gridspec(2, 2, height_ratios=[5, 2])
-    loss, accuracy = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
+    loss = figure.add_subplot(grid[0, 0] if scored else grid[0, :])
+    accuracy = figure.add_subplot(grid[0, 1]) if scored else None
     rate = figure.add_subplot(grid[1, :])
     _curves(loss, table, "loss", 1.0)
-    _curves(accuracy, table, "accuracy", 100.0)
     _rate(rate, table)
     loss.set_ylabel("Loss")
-    accuracy.set_ylabel("Accuracy (%)")
     rate.set(ylabel="Learning rate", xlabel="Epoch")
-    for ax in (loss, accuracy, rate):
+    if accuracy is not None:
+        _curves(accuracy, table, "accuracy", 100.0)
+        accuracy.set_ylabel("Accuracy (%)")
+    for ax in filter(None, (loss, accuracy, rate)):
         _finish(ax, table, best_epoch)
     figure.align_ylabels([loss, rate])
     loss.legend(loc="best")
-    if best_epoch is not None:
+    if best_epoch is not None and accuracy is not None:
         _name_best(accuracy, table, best_epoch)
     return figure
 

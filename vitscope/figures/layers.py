@@ -11,7 +11,7 @@ from vitscope.figures.lettering import shorten, text_width, worded
 from vitscope.figures.montage import Sheet
 from vitscope.figures.overlay import Scale, pixels, short, whole_pixels
 from vitscope.figures.ramp import draw_ramp, place_pixels
-from vitscope.figures.style import COLUMN_WIDTH, GREY, LIGHT, styled
+from vitscope.figures.style import GREY, LIGHT, figure_width, styled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,10 +69,13 @@ def draw_layers(
     picture = pixels(picture)
     left, top, right, bottom = whole_pixels(picture, box)
     shape = float(np.clip((bottom - top) / (right - left), 0.25, 2.5))
-    room = (COLUMN_WIDTH - 2 * _EDGE - _LABEL) / across, (_PAGE - _TOP - _HEADS - _FOOT) / len(layers) / shape
+    room = (
+        (figure_width() - 2 * _EDGE - _LABEL) / across,
+        (_PAGE - _TOP - _HEADS - _FOOT) / len(layers) / shape,
+    )
     side = min(min(room) - _SPACE, _WIDEST)
     down = side * shape
-    start = _EDGE + (COLUMN_WIDTH - 2 * _EDGE - _LABEL - across * (side + _SPACE)) / 2
+    start = _EDGE + (figure_width() - 2 * _EDGE - _LABEL - across * (side + _SPACE)) / 2
     sheet = Sheet(_TOP + _HEADS + len(layers) * (down + _SPACE) + _FOOT)
     sheet.picture(picture, (_EDGE, 0.06, _THUMB, _THUMB), colour=LIGHT)
     _title(sheet, layers[0][0], prediction)
@@ -94,7 +97,7 @@ def draw_layers(
 
 def _title(sheet: Sheet, head: Heatmap, prediction: tuple[str, float] | None) -> None:
     left = _EDGE + _THUMB + 0.12
-    width = COLUMN_WIDTH - left - _EDGE
+    width = figure_width() - left - _EDGE
     query = head.options.get("query", "class token")
     sheet.text(left, 0.22, f"Raw attention of the {query} by layer and head", width=width, size=8.5)
     if prediction is not None:
@@ -132,10 +135,12 @@ def _joined(panels: Sequence[Sequence[NDArray[np.uint8]]], gap: float) -> NDArra
 
 
 def _foot(sheet: Sheet, scale: Scale, largest: float, top: float) -> None:
-    middle = COLUMN_WIDTH / 2
+    middle = figure_width() / 2
     note = "one scale for all layers and heads"
     if scale.beyond:
         note += f"; one value in a hundred is larger than its end, the largest {short(largest)}"
     low, high = scale.labels
     draw_ramp(sheet, scale, (middle - 0.6, top + 0.1, 1.2, 0.1), (low, high))
-    sheet.text(middle, top + 0.32, note, width=COLUMN_WIDTH - 2 * _EDGE, size=_SIZE, color=GREY, ha="center")
+    sheet.text(
+        middle, top + 0.32, note, width=figure_width() - 2 * _EDGE, size=_SIZE, color=GREY, ha="center"
+    )

@@ -9,12 +9,12 @@ import numpy as np
 from vitscope.figures.layer_names import label_layers
 from vitscope.figures.style import (
     BLUE,
-    COLUMN_WIDTH,
     GREEN,
     GREY,
     LIGHT,
     ORANGE,
     VERMILLION,
+    figure_width,
     new_figure,
     styled,
 )
@@ -61,7 +61,7 @@ def draw_lens(curves: LensCurves, lens: Lens, *, figure: Figure | None = None) -
     left.set_ylabel("Share or probability")
     _images(right, lens)
     right.set_title("p of the true class, image by image", fontsize=8, loc="left")
-    pitch = 72 * (COLUMN_WIDTH / 2 - 0.5) / len(curves.layers)
+    pitch = 72 * (figure_width() / 2 - 0.5) / len(curves.layers)
     for ax in (left, right):
         ax.set_xlabel(label_layers(ax.xaxis, curves.layers, pitch=pitch), labelpad=2)
         ax.set(ylim=(-0.02, 1.02), xlim=(-0.3, len(curves.layers) - 0.7))

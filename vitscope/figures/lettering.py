@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib import font_manager
 
-from vitscope.figures.style import GREY
+from vitscope.figures.style import GREY, current_style, points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,35 +24,40 @@ _UNITS = 1000
 
 
 @cache
-def _font() -> FT2Font:
-    return font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+def _typeface(name: str) -> FT2Font:
+    return font_manager.get_font(font_manager.findfont(name))
 
 
 @cache
-def _known() -> frozenset[int]:
-    return frozenset(_font().get_charmap())
+def _known(name: str) -> frozenset[int]:
+    return frozenset(_typeface(name).get_charmap())
 
 
 @cache
-def _advance(character: str) -> float:
-    """Return the width of one character in units of the type size."""
-    font = _font()
+def _advance(character: str, family: tuple[str, ...]) -> float:
+    """Return the width of one character in units of the type size, in the first typeface that has it."""
+    name = next((name for name in family if ord(character) in _known(name)), family[-1])
+    font = _typeface(name)
     font.set_size(_UNITS, 72)
     return float(font.load_char(ord(character)).linearHoriAdvance) / 65536 / _UNITS
 
 
+def _family() -> tuple[str, ...]:
+    return current_style().venue.family
+
+
 def printable(text: str) -> str:
-    """Return the text on one line, with a box for every character that the font cannot draw.
+    """Return the text on one line, with a box for every character that the typefaces cannot draw.
 
     Control characters, line breaks and tabs become spaces; invisible marks such as joiners vanish.
     """
-    shown = []
+    shown, family = [], _family()
     for character in text:
         category = unicodedata.category(character)
         if category in ("Cc", "Zl", "Zp", "Zs"):
             shown.append(" ")
         elif category != "Cf" and not 0xFE00 <= ord(character) <= 0xFE0F:
-            shown.append(character if ord(character) in _known() else _MISSING)
+            shown.append(character if any(ord(character) in _known(name) for name in family) else _MISSING)
     return " ".join("".join(shown).split())
 
 
@@ -63,7 +68,8 @@ def worded(name: str, kind: str) -> str:
 
 def text_width(text: str, size: float) -> float:
     """Return the width of one printable line in points at a type size in points."""
-    return size * sum(_advance(character) for character in text)
+    family = _family()
+    return size * sum(_advance(character, family) for character in text)
 
 
 def shorten(text: str, width: float, *, size: float) -> str:
@@ -129,7 +135,7 @@ def write_beside(ax: Axes, row: float, text: str) -> None:
         xytext=(4, 0),
         textcoords="offset points",
         va="center",
-        size=6.5,
+        size=points(6.5),
         color=GREY,
         annotation_clip=False,
     )

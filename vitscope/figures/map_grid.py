@@ -13,7 +13,7 @@ from vitscope.figures.lettering import folded, shorten, text_width
 from vitscope.figures.montage import Sheet
 from vitscope.figures.overlay import Scale, overlay, pixels, reduced, short, whole_pixels
 from vitscope.figures.ramp import draw_ramp
-from vitscope.figures.style import BLACK, COLUMN_WIDTH, GREY, LIGHT, styled
+from vitscope.figures.style import BLACK, GREY, LIGHT, figure_width, styled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,9 +107,9 @@ def draw_map_grid(
     head = (_TITLE if title else _EDGE) + _HEAD + _LINE * (max(map(len, names)) - 1)
     sheet = Sheet(head + sum(heights) + _LEGEND)
     if title:
-        line = _whole_line(title, 72 * (COLUMN_WIDTH - 0.3), size=8.5)
-        sheet.text(COLUMN_WIDTH / 2, 0.14, line, size=8.5, ha="center")
-    spare = COLUMN_WIDTH - 2 * _EDGE - (len(columns) + 1) * (side + _SPACE) + _SPACE
+        line = _whole_line(title, 72 * (figure_width() - 0.3), size=8.5)
+        sheet.text(figure_width() / 2, 0.14, line, size=8.5, ha="center")
+    spare = figure_width() - 2 * _EDGE - (len(columns) + 1) * (side + _SPACE) + _SPACE
     lefts = _EDGE + spare / 2 + (side + _SPACE) * np.arange(len(columns) + 1)
     for left, lines in zip(lefts.tolist(), names, strict=True):
         for above, line in enumerate(reversed(lines)):
@@ -148,7 +148,7 @@ def pages(rows: Sequence[MapRow], columns: int) -> Iterator[Sequence[MapRow]]:
 
 
 def _side(panels: int) -> float:
-    return min((COLUMN_WIDTH - 2 * _EDGE + _SPACE) / panels - _SPACE, _WIDEST)
+    return min((figure_width() - 2 * _EDGE + _SPACE) / panels - _SPACE, _WIDEST)
 
 
 def _down(row: MapRow, side: float) -> float:
@@ -170,8 +170,8 @@ def _draw_row(sheet: Sheet, row: MapRow, lefts: Sequence[float], place: tuple[fl
     """Draw a row whose panels begin at `lefts`; `place` is its top, and the panels' width and height."""
     top, side, down = place
     if row.heading:
-        sheet.ax.plot([_EDGE, COLUMN_WIDTH - _EDGE], [top, top], color=LIGHT, linewidth=0.6)
-        sheet.text(_EDGE, top + 0.09, row.heading, width=COLUMN_WIDTH - 2 * _EDGE, size=_SIZE)
+        sheet.ax.plot([_EDGE, figure_width() - _EDGE], [top, top], color=LIGHT, linewidth=0.6)
+        sheet.text(_EDGE, top + 0.09, row.heading, width=figure_width() - 2 * _EDGE, size=_SIZE)
         top += _LINE + 0.08
     picture, box = _fitted(row, round(_DENSITY * max(side, down)))
     sheet.picture(picture, (lefts[0], top, side, down), colour=LIGHT)
@@ -223,11 +223,11 @@ def _draw_legend(sheet: Sheet, rows: Sequence[MapRow], words: tuple[str, str, st
     if any(scale.beyond for row in rows for scale in row.scales):
         notes.append("maps of pixels: one value in a hundred lies beyond the scale")
     kinds = sorted({scale.signed for row in rows for scale in row.scales})
-    width = COLUMN_WIDTH / len(kinds)
+    width = figure_width() / len(kinds)
     for number, signed in enumerate(kinds):
         ends = (below, above) if signed else ("smallest", "largest")
         left = number * width + width / 2 - 0.6
         draw_ramp(sheet, Scale(-1, 1, signed=signed), (left, top + 0.03, 1.2, 0.1), ends)
     for number, line in enumerate(notes):
-        at = (COLUMN_WIDTH / 2, top + 0.26 + 0.13 * number)
-        sheet.text(*at, line, width=COLUMN_WIDTH - 2 * _EDGE, size=6.5, color=GREY, ha="center")
+        at = (figure_width() / 2, top + 0.26 + 0.13 * number)
+        sheet.text(*at, line, width=figure_width() - 2 * _EDGE, size=6.5, color=GREY, ha="center")

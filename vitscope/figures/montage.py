@@ -12,7 +12,7 @@ from PIL import Image
 
 from vitscope.errors import ImageError, InputError
 from vitscope.figures.lettering import shorten, text_width
-from vitscope.figures.style import BLACK, COLUMN_WIDTH, GREY, LIGHT, new_figure
+from vitscope.figures.style import BLACK, GREY, LIGHT, figure_width, new_figure, points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,11 +60,12 @@ class Sheet:
     Many small axes would take ten times as long to draw.
 
     Args:
-        height: Inches.
-        width: Inches.
+        height: Inches, as everywhere on it of a figure with letters of 8 points: on a slide all is larger.
+        width: The same; as wide as the style says where it is left out.
     """
 
-    def __init__(self, height: float, *, width: float = COLUMN_WIDTH) -> None:
+    def __init__(self, height: float, *, width: float | None = None) -> None:
+        width = figure_width() if width is None else min(width, figure_width())
         self.figure: Figure = new_figure(height, width=width)
         self.figure.set_layout_engine(None)  # every place is given; another engine would draw twice
         self.figure.suppressComposite = True  # else a PDF has all pictures as one, without their sizes
@@ -75,7 +76,8 @@ class Sheet:
     def text(self, x: float, y: float, line: str, *, width: float = np.inf, **style: Any) -> None:  # noqa: ANN401
         """Write one line at a place, cut to `width` inches; `style` is of matplotlib's text."""
         style = {"size": 7.0, "color": BLACK, "ha": "left", "va": "center", **style}
-        self.ax.text(x, y, shorten(line, 72 * width, size=style["size"]), **style)
+        line = shorten(line, 72 * width, size=style["size"])
+        self.ax.text(x, y, line, **(style | {"size": points(style["size"])}))
 
     def picture(self, pixels: NDArray[np.uint8] | None, box: Box, *, colour: str) -> None:
         """Draw a picture in a frame, as large as fits, on the lower edge of the box.

@@ -9,7 +9,7 @@ import numpy as np
 from vitscope.errors import InputError
 from vitscope.figures.lettering import shorten_pair, text_width
 from vitscope.figures.montage import Sheet, picture_at
-from vitscope.figures.style import BLUE, COLUMN_WIDTH, GREY, LIGHT, VERMILLION, styled
+from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, figure_width, styled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,22 +53,22 @@ def draw_pairs(images: Images, classes: Sequence[str], pairs: Sequence[PairSampl
     references = max(1, *(max(len(pair.first), len(pair.second)) for pair in pairs))
     taken = max(1, *(max(len(pair.first_taken), len(pair.second_taken)) for pair in pairs))
     counts = (references, taken, taken, references)
-    side = (COLUMN_WIDTH - 2 * _EDGE - 3 * _MIDDLE - (sum(counts) - 4) * _SPACE) / sum(counts)
+    side = (figure_width() - 2 * _EDGE - 3 * _MIDDLE - (sum(counts) - 4) * _SPACE) / sum(counts)
     side = min(side, 0.75)
     step = side + _LETTERS + _BETWEEN
     sheet = Sheet(_HEAD + len(pairs) * step)
     which = f"The {len(pairs)} most confused pairs" if len(pairs) > 1 else "The most confused pair"
     title = f"{which} of classes; images drawn at random (seed {pairs[0].seed})"
-    sheet.text(COLUMN_WIDTH / 2, 0.12, title, width=COLUMN_WIDTH - 0.1, size=8, ha="center")
+    sheet.text(figure_width() / 2, 0.12, title, width=figure_width() - 0.1, size=8, ha="center")
     # Groups end where their images could: the letters above need the room of a whole group.
     widths = [count * side + (count - 1) * _SPACE for count in counts]
-    spare = (COLUMN_WIDTH - 2 * _EDGE - sum(widths)) / 3
+    spare = (figure_width() - 2 * _EDGE - sum(widths)) / 3
     lefts = _EDGE + np.concatenate([[0.0], np.cumsum(np.array(widths[:-1]) + spare)])
     for number, pair in enumerate(pairs):
         top = _HEAD + number * step
         if number:
             rule = top - 0.4 * _BETWEEN
-            sheet.ax.plot([_EDGE, COLUMN_WIDTH - _EDGE], [rule, rule], color=LIGHT, linewidth=0.5)
+            sheet.ax.plot([_EDGE, figure_width() - _EDGE], [rule, rule], color=LIGHT, linewidth=0.5)
         groups = (pair.first, pair.first_taken, pair.second_taken, pair.second)
         for place, drawn in enumerate(groups):
             left, width = float(lefts[place]), widths[place]

@@ -10,10 +10,10 @@ from matplotlib.ticker import MaxNLocator
 from vitscope.figures.lettering import shorten
 from vitscope.figures.style import (
     BLUE,
-    COLUMN_WIDTH,
     GREY,
     LIGHT,
     VERMILLION,
+    figure_width,
     new_figure,
     owner,
     styled,
@@ -90,8 +90,8 @@ def draw_reliability_comparison(
     Returns:
         A figure of column width.
     """
-    side = (COLUMN_WIDTH - _LEFT - _RIGHT - _BETWEEN) / 2
-    figure = new_figure(_height(side, lines=3), width=COLUMN_WIDTH)
+    side = (figure_width() - _LEFT - _RIGHT - _BETWEEN) / 2
+    figure = new_figure(_height(side, lines=3), width=figure_width())
     figure.set_layout_engine("none")
     curves = smooth or (None, None)
     first: Axes | None = None

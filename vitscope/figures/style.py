@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from string import ascii_lowercase
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 from matplotlib import rc_context
@@ -12,70 +17,126 @@ from matplotlib.colors import Colormap, ListedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from vitscope.errors import UsageError
+from vitscope.figures.settings import settings_for
+from vitscope.figures.venues import VENUES, Venue, find_venue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from matplotlib.axes import Axes
-    from matplotlib.typing import ColorType, RcKeyType
+    from matplotlib.typing import ColorType
     from numpy.typing import NDArray
 
-__all__ = ["COLUMN_WIDTH", "contrasting", "new_figure", "owner", "paper_style", "sequential_map", "styled"]
+    from vitscope.figures.venues import Extent
 
-COLUMN_WIDTH = 5.5
-"""Inches: the text width of a single-column paper."""
+__all__ = [
+    "FORMATS",
+    "PaperStyle",
+    "contrasting",
+    "current_style",
+    "drawing",
+    "figure_width",
+    "new_figure",
+    "owner",
+    "panel_letters",
+    "paper_style",
+    "points",
+    "sequential_map",
+    "styled",
+]
+
+FORMATS = ("pdf", "svg", "png", "pgf")
+"""The kinds of files that a figure can be written as."""
 
 # Okabe and Ito 2008: told apart with every common form of colour blindness.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, LIGHT = "#767676", "#E3E3E3"
 
-_RC: dict[RcKeyType, Any] = {
-    "font.family": ["sans-serif"],
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 8.0,
-    "axes.titlesize": 9.0,
-    "axes.labelsize": 8.0,
-    "xtick.labelsize": 7.0,
-    "ytick.labelsize": 7.0,
-    "legend.fontsize": 7.0,
-    "legend.frameon": False,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.unicode_minus": True,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "lines.linewidth": 1.2,
-    "patch.linewidth": 0.6,
-    "figure.dpi": 100.0,
-    "figure.autolayout": False,
-    "figure.constrained_layout.use": False,
-    "figure.constrained_layout.h_pad": 0.03,
-    "figure.constrained_layout.w_pad": 0.03,
-    "savefig.bbox": None,
-    "savefig.facecolor": "white",
-    # Names of classes and files are text, never formulas; fonts go into the file as TrueType.
-    "text.parse_math": False,
-    "text.usetex": False,
-    "pdf.fonttype": 42,
-    "ps.fonttype": 42,
-    "image.interpolation": "antialiased",
-    "axes.grid": False,
-    "axes.prop_cycle": "cycler('color', ['#0072B2', '#D55E00', '#009E73', '#E69F00', '#56B4E9', '#CC79A7'])",
-}
-
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-def paper_style() -> AbstractContextManager[None]:
-    """Return a context in which matplotlib draws in the paper's style; settings are as before after it."""
-    return rc_context(_RC)
+@dataclass(frozen=True)
+class PaperStyle:
+    """What figures look like, and what files they become.
+
+    Attributes:
+        venue: Where they will be printed.
+        extent: Whether they are as wide as a column or as the page's text.
+        formats: The kinds of files, in the order in which they are written.
+    """
+
+    venue: Venue
+    extent: Extent = "column"
+    formats: tuple[str, ...] = ("pdf", "png")
+
+    @property
+    def width(self) -> float:
+        """Inches of a figure on paper."""
+        return self.venue.width(self.extent)
+
+
+_DEFAULT = PaperStyle(VENUES["neurips"])
+_STYLE = ContextVar("vitscope_paper_style", default=_DEFAULT)
+_SETTINGS = threading.RLock()
+
+
+def paper_style(
+    venue: str = "neurips", width: Extent = "column", *, formats: Sequence[str] = ("pdf", "png")
+) -> AbstractContextManager[PaperStyle]:
+    """Return a context in which figures are drawn and saved for a venue; see `VENUES`.
+
+    Only this thread's figures have the style, and matplotlib's settings stay as they are: they are changed
+    inside each drawing call alone, one thread at a time. Draw a figure and save it inside the same context.
+
+    Args:
+        venue: The venue's name.
+        width: As wide as a column, or as the page's text.
+        formats: What `save_figure` writes: `pdf`, `svg`, `png`, `pgf`.
+
+    Raises:
+        UsageError: There is no such venue, width or format, or no format at all.
+    """
+    style = PaperStyle(find_venue(venue), width, tuple(dict.fromkeys(formats)))
+    style.venue.width(width)
+    if not style.formats or not set(style.formats) <= set(FORMATS):
+        got = ", ".join(formats) or "none"
+        raise UsageError(f"expected formats of {', '.join(FORMATS)}, got {got}")
+    return _as_current(style)
+
+
+@contextmanager
+def _as_current(style: PaperStyle) -> Iterator[PaperStyle]:
+    before = _STYLE.set(style)
+    try:
+        yield style
+    finally:
+        _STYLE.reset(before)
+
+
+def current_style() -> PaperStyle:
+    """Return the style that figures are drawn in now: NeurIPS's unless one was entered."""
+    return _STYLE.get()
+
+
+def figure_width() -> float:
+    """Return the inches that a figure has for letters of 8 points: on a slide everything is larger."""
+    style = current_style()
+    return style.width / style.venue.scale
+
+
+def points(size: float) -> float:
+    """Return the points of letters that have `size` points in most papers; see `Venue.points`."""
+    return current_style().venue.points(size)
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Let matplotlib draw in the current style inside the block, this thread alone; see `paper_style`."""
+    with _SETTINGS, rc_context(settings_for(current_style().venue)):
+        yield
 
 
 def styled(draw: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -83,17 +144,32 @@ def styled(draw: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
 
     @wraps(draw)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        with paper_style():
+        with drawing():
             return draw(*args, **kwargs)
 
     return run
 
 
-def new_figure(height: float, *, width: float = COLUMN_WIDTH) -> Figure:
-    """Return an empty white figure in inches with constrained layout, unknown to pyplot."""
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+def new_figure(height: float, *, width: float | None = None) -> Figure:
+    """Return an empty white figure with constrained layout, unknown to pyplot.
+
+    Args:
+        height: Inches of a figure with letters of 8 points.
+        width: The same; as wide as the style says where it is left out, and never wider.
+    """
+    scale = current_style().venue.scale
+    width = figure_width() if width is None else min(width, figure_width())
+    figure = Figure(figsize=(scale * width, scale * height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
+
+
+def panel_letters(axes: Sequence[Axes]) -> None:
+    """Write a, b, c … in bold above the left end of several panels; a panel alone has none."""
+    if len(axes) < 2:
+        return
+    for letter, ax in zip(ascii_lowercase, axes, strict=False):
+        ax.set_title(letter, loc="left", size=points(8), weight="bold")
 
 
 def owner(ax: Axes) -> Figure:
