@@ -29,9 +29,10 @@ demo: .venv/installed
 	@echo "  $(RUN)/evaluation/metrics.json            the numbers"
 	@echo "  $(RUN)/attention/                         what the model attended to, an image a figure"
 
+# Bytecode is kept whatever the environment says: processes that the tests start would compile torch anew, each.
 # The tests, all of them: `make test ARGS='-m "not slow"'` leaves the long ones out.
 test: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 # Format, lint, types, import layers.
 check: .venv/installed-dev

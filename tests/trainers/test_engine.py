@@ -139,6 +139,7 @@ def test_what_is_not_as_it_was_is_said(tmp_path):
     assert f"threads {before} → {before + 1}" in told[0]
 
 
+@pytest.mark.slow
 def test_channels_last_and_bfloat16_are_near(tmp_path):
     plain = parse_settings(
         {"model": {"name": "resnet18"}, "data": {"limit": 20}, "epochs": 1, "channels_last": False}
