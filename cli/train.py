@@ -138,6 +138,9 @@ def _report(answer: RunResult, *, as_json: bool) -> None:
         values = asdict(answer) | {"folder": str(answer.folder), "checkpoint": str(best)}
         result_json(values)
         return
-    accuracy = f"validation accuracy {answer.validation_accuracy:.1%}"
-    result(f"{best}: epoch {answer.best_epoch} of {answer.epochs}, {accuracy}")
-    talk(f"next: vitscope evaluate {best}")
+    if answer.validation_accuracy is None:
+        score, after = f"validation loss {answer.validation_loss:.4f}", f"train PRESET --weights {best}"
+    else:
+        score, after = f"validation accuracy {answer.validation_accuracy:.1%}", f"evaluate {best}"
+    result(f"{best}: epoch {answer.best_epoch} of {answer.epochs}, {score}")
+    talk(f"next: vitscope {after}")

@@ -87,10 +87,14 @@ def _about(prepared: Prepared, network: nn.Module, device: torch.device) -> str:
 def _line(row: dict[str, float], *, epochs: int) -> str:
     return (
         f"epoch {row['epoch']:>{len(str(epochs))}.0f}/{epochs}"
-        f"  train loss {row['train_loss']:.4f} accuracy {row['train_accuracy']:6.1%}"
-        f"  validation loss {row['validation_loss']:.4f} accuracy {row['validation_accuracy']:6.1%}"
+        f"  train {_scores(row, 'train')}  validation {_scores(row, 'validation')}"
         f"  {row['images_per_second']:,.0f} images/s"
     )
+
+
+def _scores(row: dict[str, float], part: str) -> str:
+    accuracy = row.get(f"{part}_accuracy")
+    return f"loss {row[f'{part}_loss']:.4f}" + ("" if accuracy is None else f" accuracy {accuracy:6.1%}")
 
 
 class Lines(Observer):
@@ -131,7 +135,9 @@ class Lines(Observer):
     def _best_so_far(self) -> str:
         if self._best is None:
             return ""
-        return f"best {self._best['validation_accuracy']:.1%} (epoch {self._best['epoch']:.0f})"
+        accuracy = self._best.get("validation_accuracy")
+        score = f"loss {self._best['validation_loss']:.4f}" if accuracy is None else f"{accuracy:.1%}"
+        return f"best {score} (epoch {self._best['epoch']:.0f})"
 
 
 class Bar(Lines):

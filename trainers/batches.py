@@ -20,7 +20,8 @@ class Batch:
     """A step's images in this process: which rows of the batch it trains on, and their input.
 
     Attributes:
-        size: Images of the whole batch, over all processes.
+        epoch: Which epoch it belongs to, from 0.
+        samples: The images of the whole batch, over all processes, by their number in the set: `[image]`.
         labels: Their labels, `[image]`, on the device.
         rows: The rows of the batch that this process trains on.
         mix: How the batch's images are mixed; None where they are not.
@@ -28,12 +29,18 @@ class Batch:
         inputs: Normalised images, of the rows and of the rows that are mixed into them.
     """
 
-    size: int
+    epoch: int
+    samples: Tensor
     labels: Tensor
     rows: Tensor
     mix: Mix | None
     places: Tensor | None
     inputs: Tensor
+
+    @property
+    def size(self) -> int:
+        """Images of the whole batch, over all processes."""
+        return len(self.samples)
 
     def input(self, rows: Tensor) -> Tensor:
         """Return the input of some rows of the batch."""

@@ -14,7 +14,6 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-import torch.nn.functional as F
 from timm.utils.model_ema import ModelEmaV3
 from torch.nn.parallel import DistributedDataParallel
 
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
     from vitscope.inference.processes import Processes
     from vitscope.trainers.augmentation.mixing import Mix
-    from vitscope.trainers.distillation import Teacher
+    from vitscope.trainers.objectives import Objective
     from vitscope.trainers.preparation import Prepared
     from vitscope.trainers.sections import Settings
     from vitscope.trainers.state import TrainingState, Watch
@@ -55,7 +54,7 @@ class Engine:
         network: The network, on its device.
         settings: The run's settings.
         prepared: The data and what follows from it.
-        teacher: A model whose answers are learned as well.
+        objective: What is learned.
         here: This process among those that share the run.
         convolutional: Whether convolutions do most of the work: they are faster with channels last.
     """
@@ -66,7 +65,7 @@ class Engine:
         settings: Settings,
         prepared: Prepared,
         *,
-        teacher: Teacher | None = None,
+        objective: Objective,
         here: Processes = ALONE,
         convolutional: bool = False,
     ) -> None:
@@ -77,7 +76,8 @@ class Engine:
         if here.world > 1 and self.device.type == "cuda":
             network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         self.network = network.to(memory_format=self.layout)
-        self.teacher = teacher.to(self.device) if teacher is not None else None
+        self.objective = objective
+        objective.to(self.device)
         self.data = prepared.train
         self.validated = len(prepared.validation)
         self.validation = prepared.validation.take(list(here.rows(self.validated)))
@@ -169,7 +169,7 @@ class Engine:
             with _memory_for(len(own)):
                 inputs = self._inputs(pixels, draws[part[these]])
             labels = self.labels[part.to(self.device)]
-            yield Batch(len(part), labels, own, mix, places_of(these, len(part)), inputs)
+            yield Batch(epoch, part, labels, own, mix, places_of(these, len(part)), inputs)
 
     def _inputs(self, pixels: Tensor, draws: Tensor) -> Tensor:
         augmented = self.augmentation.apply(pixels, draws, cropped=self.loader.cropped)
@@ -188,7 +188,9 @@ class Engine:
         for place, rows in enumerate(pieces, 1):
             alone = here.world == 1 or place == len(pieces)
             with nullcontext() if alone else self.forward.no_sync():  # type: ignore[attr-defined]
-                losses, hits = self._forward(batch, rows)
+                with self.autocast:
+                    outputs = self.objective.outputs(self.forward, batch, rows)
+                losses, hits = self.objective.losses(outputs, batch, rows)
                 part = losses.sum() / batch.size
                 # The processes' gradients are averaged, their parts of the mean are to be summed.
                 self._backward(part * here.world)
@@ -199,30 +201,6 @@ class Engine:
         if self.ema is not None:
             self.ema.update(self.network, step=epoch * len(self.starts) + step)
         return told
-
-    def _forward(self, batch: Batch, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the losses `[image]` of some rows of a batch, and how many of them were right."""
-        inputs, own = batch.input(rows), batch.labels[rows]
-        mix = None if batch.mix is None else batch.mix.take(rows)
-        if mix is not None:
-            inputs = mix.apply(inputs, batch.input(mix.partner))
-        with self.autocast:
-            logits = self.forward(inputs)
-        logits, smoothing = logits.float(), self.settings.label_smoothing
-        guessed = logits.detach().argmax(dim=1)
-        losses = F.cross_entropy(logits, own, reduction="none", label_smoothing=smoothing)
-        hits = (guessed == own).float()
-        if mix is not None:
-            other, share = batch.labels[mix.partner], mix.share.to(self.device)
-            theirs = F.cross_entropy(logits, other, reduction="none", label_smoothing=smoothing)
-            losses = share * losses + (1 - share) * theirs
-            hits = share * hits + (1 - share) * (guessed == other).float()
-        if self.teacher is not None:
-            with self.autocast:
-                answers = self.teacher.logits(inputs)
-            weight = self.settings.distill.share
-            losses = (1 - weight) * losses + weight * self.teacher.losses(logits, answers)
-        return losses, hits.sum()
 
     def _backward(self, loss: Tensor) -> None:
         if self.here.world == 1:
@@ -276,6 +254,8 @@ class Engine:
             "seconds": state.seconds,
             "images_per_second": images / state.seconds,
         }
+        if not self.objective.accuracy:
+            row = {name: value for name, value in row.items() if not name.endswith("_accuracy")}
         state.history.append(row)
         by = self.settings.select_by
         if state.best_epoch == 0 or _rank(row, by) > _rank(state.best, by):
@@ -283,8 +263,8 @@ class Engine:
         state.epoch, state.step, state.losses, state.correct, state.seconds = state.epoch + 1, 0, [], [], 0.0
 
     def validate(self, stopped: Callable[[], bool]) -> tuple[float, float] | None:
-        """Return the mean cross-entropy and the accuracy on the validation part, or None where stopped."""
-        network = self.judged.eval()
+        """Return the mean loss and the accuracy on the validation part, or None where stopped."""
+        network, before = self.judged.eval(), self.here.rows(self.validated).start
         labels = torch.from_numpy(self.validation.labels).to(self.device)
         size = max(self.settings.batch_size, 256)
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
@@ -299,14 +279,10 @@ class Engine:
                     continue
                 with _memory_for(len(pixels)):
                     inputs = self.preprocessing.normalize(pixels.to(self.device))
-                    logits = network(inputs.contiguous(memory_format=self.layout)).double()
-                truth = labels[start : start + size]
-                sums += torch.stack(
-                    [
-                        F.cross_entropy(logits, truth, reduction="sum"),
-                        (logits.argmax(dim=1) == truth).double().sum(),
-                    ]
-                )
+                    inputs = inputs.contiguous(memory_format=self.layout)
+                    first = before + start
+                    truth = labels[start : start + size]
+                    sums += self.objective.judge(network, inputs, labels=truth, first=first)
         loss, correct = (self.here.sum(sums) / self.validated).tolist()
         return loss, correct
 
@@ -350,8 +326,11 @@ def _memory_for(images: int) -> Iterator[None]:
 
 
 def _rank(row: dict[str, float], select_by: Literal["accuracy", "loss", "last"]) -> tuple[float, float]:
-    """Return what orders epochs, the best largest: accuracy, then lower loss; or the reverse; or time."""
+    """Return what orders epochs, the best largest: accuracy, then lower loss; or the reverse; or time.
+
+    Where there is no accuracy, all have the same.
+    """
     if select_by == "last":
         return row["epoch"], 0.0
-    accuracy, loss = row["validation_accuracy"], row["validation_loss"]
+    accuracy, loss = row.get("validation_accuracy", 0.0), row["validation_loss"]
     return (accuracy, -loss) if select_by == "accuracy" else (-loss, accuracy)

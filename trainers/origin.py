@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vitscope.checkpoint.files import is_checkpoint
+from vitscope.checkpoint.files import is_checkpoint, load_checkpoint
 from vitscope.checkpoint.tensorfile import ModelNote, read_tensors
 from vitscope.data.preprocessing import Preprocessing
 from vitscope.errors import EnvironmentFault, InputError, UsageError
 from vitscope.inference.fitting import read_weights
 from vitscope.inference.sources import open_classifier
+from vitscope.inference.trained import without_classes
 from vitscope.models.foreign import check_foreign, is_foreign
 
 if TYPE_CHECKING:
@@ -40,12 +41,14 @@ class Origin:
         classes: The classes of a checkpoint, which come first; empty where the weights do not tell them.
         options: Every option of a checkpoint's model; empty for others.
         preprocessing: How pixels became the input of the weights; None where it follows from the data.
+        headless: Whether the weights are of a run without classes, so that the head begins anew.
     """
 
     state: dict[str, Tensor] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     preprocessing: Preprocessing | None = None
+    headless: bool = False
 
     @classmethod
     def of_run(cls, last: Checkpoint) -> Origin:
@@ -119,19 +122,40 @@ def _says_what_it_is(path: Path) -> bool:
 
 
 def _of_vitscope(path: Path, name: str) -> Origin:
+    if path.suffix.lower() != ".safetensors" and without_classes(checkpoint := load_checkpoint(path)):
+        return _of_masked_images(path, checkpoint, name)
     model = open_classifier(path)
-    found = model.architecture.removeprefix("vitscope:")
-    if found != name:
-        raise InputError(
-            f"{path} holds the weights of {found}, but the run trains {name}",
-            hint=f"--set model.name={found}",
-        )
+    _check_name(path, model.architecture.removeprefix("vitscope:"), name)
     return Origin(
         state=model.network.state_dict(),
         classes=model.classes,
         options=dict(model.options),
         preprocessing=model.preprocessing,
     )
+
+
+def _of_masked_images(path: Path, checkpoint: Checkpoint, name: str) -> Origin:
+    """Return the transformer of a run that learned from masked images, without token, decoder and head."""
+    _check_name(path, checkpoint.model, name)
+    state = {
+        key.removeprefix("encoder."): tensor
+        for key, tensor in checkpoint.state.items()
+        if key.startswith("encoder.") and not key.startswith("encoder.head.")
+    }
+    return Origin(
+        state=state,
+        options=dict(checkpoint.options),
+        preprocessing=Preprocessing.from_dict(checkpoint.preprocessing),
+        headless=True,
+    )
+
+
+def _check_name(path: Path, found: str, name: str) -> None:
+    if found != name:
+        raise InputError(
+            f"{path} holds the weights of {found}, but the run trains {name}",
+            hint=f"--set model.name={found}",
+        )
 
 
 def _of_library(name: str, model: Classifier) -> Origin:

@@ -17,6 +17,7 @@ from vitscope.errors import DataError, InputError
 from vitscope.inference.sources import is_named
 from vitscope.models.registry import build_model, resolve_options
 from vitscope.trainers.augmentation.pipeline import Augmentation
+from vitscope.trainers.masking import check_masking
 from vitscope.trainers.optimization import parameter_groups
 from vitscope.trainers.origin import HUB, Origin, find_origin
 
@@ -106,7 +107,7 @@ def prepare(settings: Settings, *, last: Checkpoint | None = None) -> Prepared:
     data = {"classes": len(train.classes), "image_size": size, "channels": channels}
     given = settings.model.options()
     options = resolve_options(settings.model.name, (origin.chosen(given) if origin.options else given) | data)
-    _check_layers(settings, options)
+    _check_network(settings, options)
     neutral = Preprocessing(
         size=(size, size), channels=channels, mean=(0.0,) * channels, std=(1.0,) * channels
     )
@@ -149,11 +150,14 @@ def _check_teacher(teacher: str) -> None:
         )
 
 
-def _check_layers(settings: Settings, options: dict[str, Any]) -> None:
-    """Refuse learning rates by layer for a network that does not tell the order of its layers."""
-    if settings.optimizer.layer_decay < 1:
+def _check_network(settings: Settings, options: dict[str, Any]) -> None:
+    """Refuse a network that tells no order of its layers, or sees past a mask, where the run needs it."""
+    masked = settings.objective == "masked-images"
+    if settings.optimizer.layer_decay < 1 or masked:
         with torch.device("meta"):
             network = build_model(settings.model.name, options)
+        if masked:
+            check_masking(settings, network)
         parameter_groups(network, settings.optimizer)
 
 

@@ -47,7 +47,8 @@ class RunResult:
     Attributes:
         folder: The run folder.
         best_epoch: The epoch of `best.pth`, from 1.
-        validation_accuracy: Its accuracy on the validation part.
+        validation_accuracy: Its accuracy on the validation part; None where no classes are learned.
+        validation_loss: Its loss there.
         epochs: Epochs trained.
         seconds: Time of the training epochs, validation not counted.
         digest: The digest of `best.pth`.
@@ -55,7 +56,8 @@ class RunResult:
 
     folder: Path
     best_epoch: int
-    validation_accuracy: float
+    validation_accuracy: float | None
+    validation_loss: float
     epochs: int
     seconds: float
     digest: str
@@ -248,7 +250,8 @@ class Run:
         return RunResult(
             folder=self.path,
             best_epoch=state.best_epoch,
-            validation_accuracy=state.best["validation_accuracy"],
+            validation_accuracy=state.best.get("validation_accuracy"),
+            validation_loss=state.best["validation_loss"],
             epochs=state.epoch,
             seconds=sum(row["seconds"] for row in state.history),
             digest=self.best_digest,

@@ -11,6 +11,7 @@ __all__ = [
     "AugmentSettings",
     "DataSettings",
     "DistillSettings",
+    "MaskingSettings",
     "ModelSettings",
     "OptimizerSettings",
     "ScheduleSettings",
@@ -152,10 +153,21 @@ class DistillSettings(Section):
     temperature: Annotated[float, Field(gt=0)] = 2.0
 
 
+class MaskingSettings(Section):
+    """Masked images: the share of the patches that is hidden, and whose pixels are predicted."""
+
+    ratio: Annotated[float, Field(gt=0, lt=1)] = 0.6
+
+
 class Settings(Section):
-    """A whole training run."""
+    """A whole training run.
+
+    `objective` is what is learned: the `classes` of the images, or the pixels of hidden patches, which needs
+    no labels and gives weights to start another run from.
+    """
 
     preset: str = ""
+    objective: Literal["classes", "masked-images"] = "classes"
     model: ModelSettings = ModelSettings()
     start: StartSettings = StartSettings()
     data: DataSettings = DataSettings()
@@ -163,6 +175,7 @@ class Settings(Section):
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     distill: DistillSettings = DistillSettings()
+    masking: MaskingSettings = MaskingSettings()
     epochs: Positive = 100
     batch_size: Annotated[int, Field(ge=2)] = 128
     accumulate: Positive = 1

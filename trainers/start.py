@@ -83,6 +83,10 @@ def _take_over(network: nn.Module, prepared: Prepared, *, name: str) -> list[str
     state, fresh = dict(prepared.origin.state), network.state_dict()
     notes = [f"{key} was resampled from images of another size" for key in _resampled(state, network)]
     known = len(prepared.origin.classes)
+    if prepared.origin.headless:
+        heads = tuple(f"{head}." for head in head_of(network))
+        state |= {key: tensor for key, tensor in fresh.items() if key.startswith(heads)}
+        notes.append("the head begins anew: the weights were learned from masked images, without classes")
     for head in head_of(network):
         for key in (f"{head}.weight", f"{head}.bias"):
             if key in state and key in fresh and state[key].shape != fresh[key].shape:

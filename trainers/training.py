@@ -18,6 +18,8 @@ from vitscope.trainers.augmentation.streams import stream
 from vitscope.trainers.distillation import find_teacher
 from vitscope.trainers.engine import Engine
 from vitscope.trainers.folder import RunFolder, check_run_output
+from vitscope.trainers.masking import MaskedImageModel
+from vitscope.trainers.objectives import objective_of
 from vitscope.trainers.observer import Observer
 from vitscope.trainers.preparation import Prepared, anchored, prepare
 from vitscope.trainers.run import Run, RunResult
@@ -166,7 +168,7 @@ def _engine(
         network.to(device),
         settings,
         prepared,
-        teacher=teacher,
+        objective=objective_of(settings, network, teacher),
         here=here,
         convolutional=is_convolutional(settings.model.name, network),
     )
@@ -182,7 +184,8 @@ def _network(settings: Settings, prepared: Prepared) -> nn.Module:
         # The CPU's generator alone, on which weights are drawn: the GPUs' are not put back here.
         torch.default_generator.manual_seed(stream(settings.seed, 3).initial_seed())
         try:
-            return build_model(settings.model.name, prepared.options)
+            network = build_model(settings.model.name, prepared.options)
+            return network if settings.objective == "classes" else MaskedImageModel(network)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

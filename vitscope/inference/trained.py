@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["rebuild_network", "trained_classifier"]
+    from vitscope.checkpoint.record import Checkpoint
+
+__all__ = ["rebuild_network", "trained_classifier", "without_classes"]
 
 # Larger numbers of features and of blocks than any model of weights at hand has.
 _LARGEST_OPTION = 1 << 20
@@ -38,6 +41,11 @@ def trained_classifier(path: Path) -> Classifier:
         NotFiniteError: Its weights hold NaN or infinity.
     """
     checkpoint = load_checkpoint(path)
+    if without_classes(checkpoint):
+        raise CheckpointError(
+            f"{path} was trained on masked images and knows no classes yet",
+            hint=f"train it on: vitscope train PRESET --weights {shlex.quote(str(path))}",
+        )
     try:
         network = rebuild_network(
             checkpoint.model, checkpoint.options, checkpoint.state, classes=len(checkpoint.classes)
@@ -58,6 +66,12 @@ def trained_classifier(path: Path) -> Classifier:
         raise CheckpointError(f"{path}: cannot be rebuilt: {reason or type(error).__name__}") from error
     model.architecture, model.options = f"vitscope:{checkpoint.model}", dict(checkpoint.options)
     return model
+
+
+def without_classes(checkpoint: Checkpoint) -> bool:
+    """Tell whether a checkpoint is of a run that learned from masked images: its classes are but names."""
+    settings = checkpoint.training.get("settings")
+    return isinstance(settings, dict) and settings.get("objective") == "masked-images"
 
 
 def rebuild_network(
