@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from vitscope.analysis.differences import Difference
     from vitscope.report.page_runs import Run
+    from vitscope.report.page_text import Told
 
 __all__ = ["compare_runs", "overview"]
 
 _SHARES = ("accuracy", "top5", "balanced_accuracy")
+_SHORT = ("accuracy", "top-5", "balanced", "NLL", "Brier", "ECE")
 _TITLES = {
     "accuracy": "accuracy",
     "top5": "top-5 accuracy",
@@ -51,7 +53,8 @@ def overview(runs: Sequence[Run]) -> dict[str, Any]:
                 "n": run.metrics["n"],
             }
         )
-    return {"titles": [_TITLES[metric] for metric in METRICS], "rows": rows}
+    titles = [(short, _TITLES[metric]) for short, metric in zip(_SHORT, METRICS, strict=True)]
+    return {"titles": titles, "rows": rows}
 
 
 def _cell(run: Run, metric: str) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def _pair(each: Difference) -> dict[str, Any]:
         "model": shown(each.model),
         "reference": shown(each.reference),
         "metrics": [
-            {"title": _TITLES[metric], "told": tell(value, bounds, percent=metric in _SHARES)}
+            {"title": _TITLES[metric], "told": _difference(metric, value, bounds)}
             for metric, value, bounds in columns
         ],
         "only_model": each.overlap.only_model,
@@ -93,6 +96,10 @@ def _pair(each: Difference) -> dict[str, Any]:
     }
 
 
+def _difference(metric: str, value: float, bounds: Sequence[float]) -> Told:
+    return tell(value, bounds, percent=metric in _SHARES, difference=True)
+
+
 def _classes(each: Difference) -> list[dict[str, Any]]:
     """Return the classes that differ for certain, the largest difference first."""
     table = each.classes
@@ -101,7 +108,7 @@ def _classes(each: Difference) -> list[dict[str, Any]]:
     return [
         {
             "name": shown(table.classes[place]),
-            "told": tell(float(table.value[place]), table.interval[place].tolist(), percent=True),
+            "told": _difference("accuracy", float(table.value[place]), table.interval[place].tolist()),
             "p": p_value(float(table.p_holm[place])),
         }
         for place in certain.tolist()

@@ -41,17 +41,24 @@ def _from_bytes(text: str) -> bool:
     return all(0xDC80 <= ord(letter) <= 0xDCFF for letter in text if 0xD800 <= ord(letter) <= 0xDFFF)
 
 
-def tell(value: float | None, bounds: Sequence[float] | None = None, *, percent: bool = False) -> Told:
+def tell(
+    value: float | None,
+    bounds: Sequence[float] | None = None,
+    *,
+    percent: bool = False,
+    difference: bool = False,
+) -> Told:
     """Return a number and its interval, rounded together to the place that the interval allows.
 
     Args:
         value: The number; None and NaN are `n/a`.
         bounds: Its interval's ends.
         percent: Whether a share is told in per cent.
+        difference: Whether it is the difference of two numbers; that of two shares is in points.
     """
     if value is None or math.isnan(value):
         return Told("n/a")
-    scale, unit = (100, " %") if percent else (1, "")
+    scale, unit = (100, " points" if difference else " %") if percent else (1, "")
     if bounds is None or not all(map(math.isfinite, (value, *bounds))):
         return Told(_signed(rounded(scale * value)) + unit)
     text = with_interval(scale * value, scale * bounds[0], scale * bounds[1])
@@ -67,7 +74,7 @@ def per_cent(share: float) -> str:
 
 def p_value(value: float) -> str:
     """Return a p-value as text."""
-    return rounded_p(value).replace("<", "< ")
+    return rounded_p(value).replace("<", "<\N{NO-BREAK SPACE}")
 
 
 def _signed(number: str) -> str:
