@@ -34,9 +34,9 @@ def test_writes_every_figure_twice(tmp_path):
     written = save_evaluation_figures(evaluate(predictions, replicates=0), images, tmp_path / "figures")
     assert [path.name for path in written] == _files(NUMBERS + PICTURES)
     assert all(path.stat().st_size > 1000 for path in written)
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == sorted(
-        path.name for path in written
-    )
+    beside = [f"{name}.{kind}" for name in NUMBERS + PICTURES for kind in ("csv", "tex")]
+    names = [path.name for path in (tmp_path / "figures").iterdir()]
+    assert sorted(names) == sorted([*_files(NUMBERS + PICTURES), *beside, "captions.json", "drawings"])
     for path in written[::2]:
         assert b"/Type3" not in path.read_bytes()
     assert dict(mpl.rcParams) == before

@@ -63,11 +63,15 @@ def names(folder):
     return sorted(item.name for item in folder.iterdir())
 
 
+def figure(stem):
+    """Return what is written of a figure, beside what all figures of a folder share."""
+    return [f"{stem}.{kind}" for kind in ("csv", "pdf", "png", "tex")]
+
+
 def test_one_method_is_a_figure_an_image(vit, subjects, pictures, tmp_path):
     report = report_explanation(vit, subjects, tmp_path / "out", methods=["rollout"])
-    stems = [f"{number}_{number}" for number in range(2)]
-    expected = [f"{stem}.{kind}" for stem in stems for kind in ("pdf", "png")]
-    assert names(tmp_path / "out") == sorted([*expected, "heatmaps.npz", "manifest.json"])
+    expected = [*figure("0_0"), *figure("1_1"), "captions.json", "drawings", "heatmaps.npz", "manifest.json"]
+    assert names(tmp_path / "out") == sorted(expected)
     maps = Heatmap.load(tmp_path / "out" / "heatmaps.npz")
     assert maps.names == tuple(subject.name for subject in subjects)
     logits = vit(inputs(pictures)).detach().double()
@@ -86,10 +90,9 @@ def test_one_method_is_a_figure_an_image(vit, subjects, pictures, tmp_path):
 def test_several_methods_are_pages_and_a_file_each(vit, subjects, pictures, tmp_path):
     methods = ["rollout", "raw", "relevance"]
     report = report_explanation(vit, subjects, tmp_path / "out", methods=methods, targets=("true",))
-    assert names(tmp_path / "out") == [
-        *(f"heatmaps-{name}.npz" for name in sorted(methods)),
-        *("manifest.json", "maps-1.pdf", "maps-1.png"),
-    ]
+    files = [f"heatmaps-{name}.npz" for name in methods]
+    expected = [*files, *figure("maps-1"), "captions.json", "drawings", "manifest.json"]
+    assert names(tmp_path / "out") == sorted(expected)
     assert [row["figure"] for row in report.rows] == ["maps-1.pdf"] * 2
     assert [row["explained"] for row in report.rows] == [[name] for name in CLASSES[:2]]
     for name in methods:
@@ -252,7 +255,8 @@ def test_rollout_through_some_layers_by_hand(vit, subjects, pictures, tmp_path):
 
 def test_an_animation_has_a_frame_a_layer_and_ends_with_the_rollout(vit, subjects, pictures, tmp_path):
     report = report_attention(vit, subjects[:1], tmp_path / "out", view=AttentionView(animate=True))
-    assert names(tmp_path / "out") == ["0.gif", "0.pdf", "0.png", "heatmaps.npz", "manifest.json"]
+    expected = [*figure("0"), "0.gif", "captions.json", "drawings", "heatmaps.npz", "manifest.json"]
+    assert names(tmp_path / "out") == sorted(expected)
     assert report.rows[0]["animation"] == "0.gif"
     with Image.open(tmp_path / "out" / "0.gif") as image:
         assert image.n_frames == 3

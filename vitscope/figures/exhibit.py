@@ -93,7 +93,7 @@ def write_beside(exhibit: Exhibit, folder: Path, files: Iterable[Path]) -> None:
         captions = json.loads((folder / CAPTIONS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         captions = {}
-    write_json(folder / CAPTIONS, captions | {exhibit.name: exhibit.caption})
+    write_json(folder / CAPTIONS, dict(sorted((captions | {exhibit.name: exhibit.caption}).items())))
 
 
 def _about(exhibit: Exhibit) -> dict[str, Any]:

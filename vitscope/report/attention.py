@@ -13,9 +13,9 @@ from vitscope.errors import InputError, UsageError
 from vitscope.explain.raw import raw_attention
 from vitscope.explain.rollout import rollout, rollout_by_depth
 from vitscope.figures.animation import draw_depths, save_animation
-from vitscope.figures.attention import draw_attention_maps, draw_heads
-from vitscope.figures.files import save_figure
-from vitscope.figures.layers import draw_layers
+from vitscope.figures.captions import source_sentence
+from vitscope.figures.exhibit import save_exhibit
+from vitscope.figures.map_exhibits import attention_exhibit, picture_of, single
 from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.records.heatmap import Heatmap
 from vitscope.report.subjects import answers, batches, figure_name, provenance_of
@@ -23,8 +23,6 @@ from vitscope.report.subjects import answers, batches, figure_name, provenance_o
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-
-    from matplotlib.figure import Figure
 
     from vitscope.data.imageset import ImageSet
     from vitscope.inference.classifier import Classifier
@@ -93,8 +91,9 @@ def report_attention(
 ) -> AttentionReport:
     """Draw the attention of each picture, and write the folder whole or not at all.
 
-    It holds a `.pdf` and a `.png` a picture, a `.gif` where asked for, `heatmaps.npz` (a `Heatmap`; of raw
-    attention, all maps of an image after each other, layer by layer) and `manifest.json`.
+    It holds a figure a picture with what stands beside it (see `save_exhibit`), a `.gif` where asked
+    for, `heatmaps.npz` (a `Heatmap`; of raw attention, all maps of an image after each other, layer by layer)
+    and `manifest.json`.
 
     Args:
         model: The classifier.
@@ -116,13 +115,18 @@ def report_attention(
     view = view or AttentionView()
     rows: list[dict[str, Any]] = []
     parts: list[Maps] = []
+    provenance = provenance_of(model, images)
+    source = source_sentence(provenance)
     with staged_folder(folder, overwrite=overwrite) as stage:
         for batch in batches(model, subjects):
             maps, said = _explain(model, batch, view)
             parts.append(maps)
             for index, (subject, answer) in enumerate(zip(batch.subjects, said, strict=True)):
                 stem = figure_name(subject.name, number=batch.start + index, count=len(subjects))
-                save_figure(_draw(maps, batch, index, answer), stage / stem)
+                layers = [[single(head, index) for head in heads] for heads in maps.layers]
+                picture = picture_of(batch.pictures[index], batch.boxes[index])
+                about: dict[str, Any] = {"image": subject.name.rpartition("/")[2], "prediction": answer[:2]}
+                save_exhibit(attention_exhibit(stem, layers, picture, **about, source=source), stage)
                 row = {"name": subject.name, "predicted": answer.name, "confidence": answer.confidence}
                 row["figure"] = f"{stem}.pdf"
                 if view.animate:
@@ -131,7 +135,6 @@ def report_attention(
                 rows.append(row)
                 if progress is not None:
                     progress(1)
-        provenance = provenance_of(model, images)
         names = tuple(subject.name for subject in subjects)
         replace(_join(parts, names), provenance=provenance).save(stage / "heatmaps.npz")
         manifest = {"format": "vitscope.explanation", "version": 1, "methods": [view.method]}
@@ -199,18 +202,6 @@ def _chosen(parts: Parts, count: int, what: str) -> list[int]:
             )
         found += [number for number in range(first, last + 1) if number not in found]
     return found
-
-
-def _draw(maps: Maps, batch: Batch, index: int, answer: Answer) -> Figure:
-    about: dict[str, Any] = {"image": index, "box": batch.boxes[index], "prediction": answer[:2]}
-    picture, first = batch.pictures[index], maps.layers[0]
-    if first[0].method == "rollout":
-        return draw_attention_maps(first[0], picture, **about)
-    return (
-        draw_heads(first, picture, **about)
-        if len(maps.layers) == 1
-        else draw_layers(maps.layers, picture, **about)
-    )
 
 
 def _animate(maps: Maps, batch: Batch, index: int, answer: Answer, path: Path) -> None:

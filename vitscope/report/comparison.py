@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vitscope.analysis.comparison import Comparison, compare
 from vitscope.analysis.matching import Labelling, check_same_images
 from vitscope.analysis.tables import write_table
 from vitscope.errors import InputError
-from vitscope.figures.comparison import draw_comparison
-from vitscope.figures.disagreements import draw_disagreements
-from vitscope.figures.files import save_figure
+from vitscope.figures.captions import source_sentence
+from vitscope.figures.comparison_exhibits import comparison_exhibit, disagreements_exhibit
+from vitscope.figures.exhibit import save_exhibit
 from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.records.predictions import Predictions
 from vitscope.report.pictures import find_pictures
@@ -118,8 +118,8 @@ def report_comparison(
 ) -> ComparisonReport:
     """Compare models and write the folder whole or not at all.
 
-    It holds `comparison.json`, `tables/*.csv` and `.tex`, `figures/*.pdf` and `.png`, `manifest.json`, and
-    `predictions/` of the models that were run. Predictions alone need no torch.
+    It holds `comparison.json`, `tables/*.csv` and `.tex`, `figures/` (see `save_exhibit`), `manifest.json`,
+    and `predictions/` of the models that were run. Predictions alone need no torch.
 
     Args:
         contenders: The models; the first is the reference in figures.
@@ -175,18 +175,23 @@ def _draw(
     comparison: Comparison, predictions: Mapping[str, Predictions], images: ImageSet | None, folder: Path
 ) -> tuple[str, ...]:
     """Draw the figures; return what could not be drawn, and why."""
-    save_figure(draw_comparison(comparison), folder / "comparison")
+    first = next(iter(predictions.values()))
+    # The models are named in the caption: of the source only the data are told.
+    source = source_sentence(replace(first.provenance, checkpoint=""))
+    save_exhibit(comparison_exhibit(comparison, source=source), folder)
     if images is None:
         return ("no gallery of disagreements: the images are not at hand; name them with --data",)
     # The names that images go by are those of any contender that has them.
-    labels = next(iter(predictions.values())).labels
-    pictures = find_pictures(images, comparison.names, labels)
+    pictures = find_pictures(images, comparison.names, first.labels)
     if pictures is None:
         return ("no gallery of disagreements: the data given does not hold these images",)
     reference = comparison.models[0]
     for number, name in enumerate(comparison.models[1:], start=2):
-        figure = draw_disagreements(pictures, comparison, reference, name)
-        save_figure(figure, folder / f"disagreements-{number}-{_safe(name)}")
+        stem = f"disagreements-{number}-{_safe(name)}"
+        exhibit = disagreements_exhibit(
+            pictures, comparison, reference=reference, model=name, name=stem, source=source
+        )
+        save_exhibit(exhibit, folder)
     return ()
 
 

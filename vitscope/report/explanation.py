@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vitscope.errors import InputError
 from vitscope.explain.methods import find_method
+from vitscope.figures.captions import source_sentence
 from vitscope.figures.overlay import Scale, save_overlay
 from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.report.evidence import Evidence
@@ -100,12 +101,13 @@ def report_explanation(
             "the true class of an image is not known", hint="name the class that is to be explained"
         )
     view = choose_view(methods, targets)
+    provenance = provenance_of(model, images)
     per_class = any(find_method(name).per_class for name in methods)
     rows: list[dict[str, Any]] = []
     parts: list[Explained] = []
     evidence = Evidence() if evaluate else None
     with staged_folder(folder, overwrite=overwrite) as stage:
-        drawing = view(model, stage, tuple(methods), len(subjects))
+        drawing = view(model, stage, tuple(methods), len(subjects), source_sentence(provenance))
         for batch in batches(model, subjects):
             found = explain_batch(model, batch, methods, targets, pool=pool)
             parts.append(found)
@@ -125,7 +127,6 @@ def report_explanation(
                 if progress is not None:
                     progress(1)
         drawing.finish()
-        provenance = provenance_of(model, images)
         names = tuple(subject.name for subject in subjects)
         files = {name: "heatmaps.npz" if len(methods) == 1 else f"heatmaps-{name}.npz" for name in methods}
         for name, file in files.items():

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vitscope.analysis.faithfulness import rank_methods
 from vitscope.analysis.perturbation_curves import mean_curves, save_curves
-from vitscope.figures.faithfulness import draw_method_ranking, draw_perturbation_curves
-from vitscope.figures.files import save_figure
+from vitscope.figures.captions import source_sentence
+from vitscope.figures.exhibit import save_exhibit
+from vitscope.figures.faithfulness_exhibits import curves_exhibit, ranking_exhibit
 from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.records.faithfulness import METRICS
 from vitscope.records.provenance import Provenance
@@ -130,7 +131,7 @@ def write_faithfulness(record: Faithfulness, stage: Path) -> list[dict[str, Any]
     """Write a record, its tables and its figures into a folder that is being made.
 
     `faithfulness.npz` (the record), `faithfulness.json`, `tables/ranking`, `scores`, `advantages` and
-    `curves` as `.csv` and `.tex`, `figures/ranking` and `figures/curves` as `.pdf` and `.png`.
+    `curves` as `.csv` and `.tex`, `figures/ranking` and `figures/curves` (see `save_exhibit`).
 
     Args:
         record: The scores.
@@ -143,11 +144,16 @@ def write_faithfulness(record: Faithfulness, stage: Path) -> list[dict[str, Any]
     rows = ranking.rows()
     record.save(stage / "faithfulness.npz")
     ranking.save(stage / "tables")
-    save_figure(draw_method_ranking(ranking), stage / "figures" / "ranking")
+    about: dict[str, Any] = {
+        "target": str(record.options.get("target", "predicted")),
+        "seed": record.options.get("seed", 0),
+        "source": source_sentence(record.provenance),
+    }
+    save_exhibit(ranking_exhibit(ranking, **about), stage / "figures")
     if record.curves:
         curves = mean_curves(record)
         save_curves(curves, stage / "tables" / "curves.csv")
-        save_figure(draw_perturbation_curves(curves), stage / "figures" / "curves")
+        save_exhibit(curves_exhibit(curves, n=len(record), **about), stage / "figures")
     write_json(stage / "faithfulness.json", summary(record, rows))
     return rows
 

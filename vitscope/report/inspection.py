@@ -12,6 +12,7 @@ from vitscope.analysis.similarity import cka
 from vitscope.errors import InputError
 from vitscope.explain.inspection import Batch, Inspection, inspect_model
 from vitscope.explain.plan import PARTS, plan_inspection
+from vitscope.figures.captions import source_sentence
 from vitscope.inference.alignment import align
 from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.records.provenance import Provenance
@@ -85,9 +86,9 @@ def report_inspection(
 ) -> InspectionReport:
     """Look into a model by one pass over images, and write the folder whole or not at all.
 
-    It holds `inspection.json`, `figures/*.pdf` and `.png`, `tables/*.csv` and `.tex`, `records/*.npz`, and
-    `manifest.json`. Parts that do not apply to the model are left out with a reason, unless they were asked
-    for by name.
+    It holds `inspection.json`, `figures/` (see `save_exhibit`), `tables/*.csv` and `.tex`, `records/*.npz`,
+    and `manifest.json`. Parts that do not apply to the model are left out with a reason, unless they were
+    asked for by name.
 
     Args:
         model: The classifier, in evaluation mode.
@@ -121,7 +122,8 @@ def report_inspection(
         )
         inspection = _named(inspection, images)
         similarities = _similarities(inspection, other)
-        found = _about(model, images, plan) | _write(inspection, similarities, stage)
+        source = source_sentence(_provenance(model, images))
+        found = _about(model, images, plan) | _write(inspection, similarities, stage, source)
         found["warnings"] = [note for each in similarities.values() for note in _few_images(each)][:1]
         write_json(stage / "inspection.json", found)
         write_json(stage / MANIFEST, _manifest(model, images, other, plan))
@@ -204,19 +206,21 @@ def _few_images(similarity: Similarity) -> tuple[str, ...]:
     )
 
 
-def _write(inspection: Inspection, similarities: dict[str, Similarity], stage: Path) -> dict[str, Any]:
+def _write(
+    inspection: Inspection, similarities: dict[str, Similarity], stage: Path, source: str
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if inspection.heads is not None:
-        found["heads"] = write_heads(inspection.heads, stage)
+        found["heads"] = write_heads(inspection.heads, stage, source=source)
     if inspection.class_maps is not None:
-        found["class_rollout"] = write_class_maps(inspection.class_maps, stage)
+        found["class_rollout"] = write_class_maps(inspection.class_maps, stage, source=source)
     if inspection.positions is not None:
-        found["positions"] = write_positions(inspection.positions, stage)
+        found["positions"] = write_positions(inspection.positions, stage, source=source)
     if inspection.filters is not None:
-        found["filters"] = write_filters(inspection.filters, stage)
+        found["filters"] = write_filters(inspection.filters, stage, source=source)
     if inspection.lens is not None:
-        found["lens"] = write_lens(inspection.lens, stage)
-    return found | write_similarities(similarities, stage)
+        found["lens"] = write_lens(inspection.lens, stage, source=source)
+    return found | write_similarities(similarities, stage, source=source)
 
 
 def _about(model: Classifier, images: ImageSet | None, plan: Plan) -> dict[str, Any]:
@@ -228,15 +232,19 @@ def _about(model: Classifier, images: ImageSet | None, plan: Plan) -> dict[str, 
     }
 
 
-def _manifest(model: Classifier, images: ImageSet | None, other: Other | None, plan: Plan) -> dict[str, Any]:
+def _provenance(model: Classifier, images: ImageSet | None) -> Provenance:
     known: dict[str, Any] = {"checkpoint": model.source, "checkpoint_digest": model.digest}
     if images is not None:
         known |= {"data": images.name, "split": images.split, "data_digest": images.digest}
+    return Provenance.collect(**known)
+
+
+def _manifest(model: Classifier, images: ImageSet | None, other: Other | None, plan: Plan) -> dict[str, Any]:
     compared = None if other is None else {"checkpoint": other.model.source, "digest": other.model.digest}
     return {
         "format": "vitscope.inspection",
         "version": 1,
         "parts": list(plan.parts),
         "other": compared,
-        "provenance": Provenance.collect(**known).to_dict(),
+        "provenance": _provenance(model, images).to_dict(),
     }

@@ -8,19 +8,20 @@ import numpy as np
 
 from vitscope.analysis.lens import lens_by_layer
 from vitscope.analysis.tables import number, write_table
-from vitscope.figures.class_maps import draw_class_maps
-from vitscope.figures.files import save_figure
-from vitscope.figures.filters import draw_filters
-from vitscope.figures.heads import draw_head_statistics
-from vitscope.figures.lens import draw_lens
-from vitscope.figures.positions import draw_position_similarity
-from vitscope.figures.similarity import draw_similarity
+from vitscope.figures.exhibit import save_exhibit
+from vitscope.figures.inspection_exhibits import (
+    class_maps_exhibit,
+    filters_exhibit,
+    heads_exhibit,
+    lens_exhibit,
+    positions_exhibit,
+    similarity_exhibit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from vitscope.analysis.lens import LensCurves
@@ -49,9 +50,9 @@ _HEAD_TABLES = {
 _LENS_TABLES = {"lens": ("accuracy", "agreement"), "lens_probability": ("true_class", "final_class")}
 
 
-def write_heads(statistics: HeadStatistics, stage: Path) -> dict[str, Any]:
+def write_heads(statistics: HeadStatistics, stage: Path, *, source: str = "") -> dict[str, Any]:
     """Write what heads do; return it as JSON holds it: a list a layer with a number a head."""
-    _save(draw_head_statistics(statistics), stage, "heads")
+    save_exhibit(heads_exhibit(statistics, source=source), stage / "figures")
     statistics.save(stage / "records" / "heads.npz")
     for table, names in _HEAD_TABLES.items():
         shown = [name for name in names if name in statistics.means]
@@ -71,9 +72,9 @@ def write_heads(statistics: HeadStatistics, stage: Path) -> dict[str, Any]:
     }
 
 
-def write_class_maps(maps: Heatmap, stage: Path) -> dict[str, Any]:
+def write_class_maps(maps: Heatmap, stage: Path, *, source: str = "") -> dict[str, Any]:
     """Write the mean map of each class; return which classes have how many images."""
-    _save(draw_class_maps(maps), stage, "class_rollout")
+    save_exhibit(class_maps_exhibit(maps, source=source), stage / "figures")
     maps.save(stage / "records" / "class_rollout.npz")
     rows, columns = maps.values.shape[1:]
     cells = [
@@ -86,16 +87,16 @@ def write_class_maps(maps: Heatmap, stage: Path) -> dict[str, Any]:
     return {"classes": list(maps.names), "images": maps.options["images"], "grid": [rows, columns]}
 
 
-def write_positions(similarity: PositionSimilarity, stage: Path) -> dict[str, Any]:
+def write_positions(similarity: PositionSimilarity, stage: Path, *, source: str = "") -> dict[str, Any]:
     """Write the position embeddings' similarity; return what it is of."""
-    _save(draw_position_similarity(similarity), stage, "positions")
+    save_exhibit(positions_exhibit(similarity, source=source), stage / "figures")
     similarity.save(stage / "records" / "positions.npz")
     return {"name": similarity.name, "grid": list(similarity.grid), "prefix": similarity.prefix}
 
 
-def write_filters(filters: Filters, stage: Path) -> dict[str, Any]:
+def write_filters(filters: Filters, stage: Path, *, source: str = "") -> dict[str, Any]:
     """Write the first layer's filters; return what they are, with the variance that components explain."""
-    _save(draw_filters(filters), stage, "filters")
+    save_exhibit(filters_exhibit(filters, source=source), stage / "figures")
     filters.save(stage / "records" / "filters.npz")
     about: dict[str, Any] = {"name": filters.name, "kind": filters.kind, "total": filters.total}
     if filters.variance is not None:
@@ -110,10 +111,10 @@ def write_filters(filters: Filters, stage: Path) -> dict[str, Any]:
     return about
 
 
-def write_lens(lens: Lens, stage: Path) -> dict[str, Any]:
+def write_lens(lens: Lens, stage: Path, *, source: str = "") -> dict[str, Any]:
     """Write the logit lens; return its curves with their intervals."""
     curves = lens_by_layer(lens)
-    _save(draw_lens(curves, lens), stage, "lens")
+    save_exhibit(lens_exhibit(curves, lens, source=source), stage / "figures")
     lens.save(stage / "records" / "lens.npz")
     for table, names in _LENS_TABLES.items():
         rows: list[list[str | float]] = [
@@ -127,11 +128,13 @@ def write_lens(lens: Lens, stage: Path) -> dict[str, Any]:
     return found
 
 
-def write_similarities(similarities: Mapping[str, Similarity], stage: Path) -> dict[str, Any]:
+def write_similarities(
+    similarities: Mapping[str, Similarity], stage: Path, *, source: str = ""
+) -> dict[str, Any]:
     """Write CKA within and between models; return the matrices by name."""
     found: dict[str, Any] = {}
     for name, each in similarities.items():
-        _save(draw_similarity(each), stage, name)
+        save_exhibit(similarity_exhibit(each, name, source=source), stage / "figures")
         each.save(stage / "records" / f"{name}.npz")
         rows = [(layer, *each.values[place].tolist()) for place, layer in enumerate(each.layers)]
         write_table(stage / "tables" / f"{name}.csv", ("layer", *each.others), rows)
@@ -165,10 +168,6 @@ def _head_rows(statistics: HeadStatistics, names: Sequence[str]) -> list[list[st
 def _lens_cells(curves: LensCurves, name: str, place: int) -> tuple[float, float, float]:
     low, high = curves.intervals[name][place].tolist()
     return float(curves.values[name][place]), low, high
-
-
-def _save(figure: Figure, stage: Path, name: str) -> None:
-    save_figure(figure, stage / "figures" / name)
 
 
 def _nested(values: NDArray[np.float64]) -> list[Any]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from vitscope.errors import InputError, UsageError
 from vitscope.explain.methods import find_method
-from vitscope.figures.files import save_figure
+from vitscope.figures.captions import source_sentence
+from vitscope.figures.exhibit import save_exhibit
 from vitscope.figures.lettering import shorten, shorten_pair, worded
+from vitscope.figures.map_exhibits import page_exhibit
 from vitscope.figures.map_grid import MapRow, draw_map_grid, pages
 from vitscope.figures.overlay import Scale
 from vitscope.paths import MANIFEST, staged_folder, write_json
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from vitscope.analysis.mistakes import Mistakes
     from vitscope.data.imageset import ImageSet
+    from vitscope.figures.map_exhibits import MapNote
     from vitscope.inference.classifier import Classifier
     from vitscope.records.attention import Pool
     from vitscope.report.subjects import Batch
@@ -101,8 +104,8 @@ def report_mistakes(
                     progress(1)
         said = [answer.label for part in parts for answer in part.answers]
         notes = _check_answers(mistakes, said, sure=bool(mistakes.predictions.provenance.checkpoint_digest))
-        figures = _save_pages(mistakes, rows, method, stage)
         provenance = provenance_of(model, images)
+        figures = _save_pages(mistakes, rows, method, stage, source_sentence(provenance))
         names = tuple(subject.name for subject in subjects)
         joined = join_maps([part.maps[method] for part in parts], names, model.classes)
         replace(joined, provenance=provenance).save(stage / "heatmaps.npz")
@@ -177,7 +180,9 @@ def _names(mistakes: Mistakes) -> list[str]:
     return [worded(mistakes.predictions.classes[index], "class") for index in mistakes.pair]
 
 
-def _save_pages(mistakes: Mistakes, rows: Sequence[MapRow], method: str, stage: Path) -> list[str]:
+def _save_pages(
+    mistakes: Mistakes, rows: Sequence[MapRow], method: str, stage: Path, source: str
+) -> list[str]:
     """Draw the pages, and return the name of the one that each image is on."""
     names = _names(mistakes)
     columns = [f"why {name}" for name in names]
@@ -192,10 +197,33 @@ def _save_pages(mistakes: Mistakes, rows: Sequence[MapRow], method: str, stage: 
     title = f"{find_method(method).title}: what speaks for each class in images taken for the wrong one"
     files: list[str] = []
     for number, page in enumerate(pages(rows, len(columns)), start=1):
-        figure = draw_map_grid(page, columns, title=title, note=note, signed_ends=ends)
-        save_figure(figure, stage / f"mistakes-{number}")
+        draw = partial(draw_map_grid, page, columns, title=title, note=note, signed_ends=ends)
+        notes = _notes(mistakes, page, len(files), find_method(method).title)
+        about = _sentence(mistakes, find_method(method).title)
+        save_exhibit(page_exhibit(f"mistakes-{number}", draw, notes, about=about, source=source), stage)
         files += [f"mistakes-{number}.pdf"] * len(page)
     return files
+
+
+def _notes(mistakes: Mistakes, page: Sequence[MapRow], start: int, title: str) -> list[MapNote]:
+    """Return what is said of each map on a page, whose first image is the `start`-th."""
+    names = [mistakes.predictions.classes[place] for place in mistakes.pair]
+    explained = (*names, " \N{MINUS SIGN} ".join(names))
+    return [
+        (mistakes.sample.names[start + place], title, each, values)
+        for place, row in enumerate(page)
+        for each, values in zip(explained, row.maps, strict=False)
+    ]
+
+
+def _sentence(mistakes: Mistakes, title: str) -> str:
+    first, second = (mistakes.predictions.classes[place] for place in mistakes.pair)
+    there, back = mistakes.counts
+    times = f"{first} is taken for {second} {there:,} times and {second} for {first} {back:,} times"
+    return (
+        f"{title}: what speaks for each of two classes in images that were taken for the wrong one; {times}; "
+        f"images drawn at random with seed {mistakes.seed}"
+    )
 
 
 def _about(mistakes: Mistakes, figures: Sequence[str]) -> list[dict[str, Any]]:

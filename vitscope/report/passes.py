@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,9 @@ import numpy as np
 from vitscope.analysis.openset import open_set
 from vitscope.data.corruptions.kinds import CorruptionPlan
 from vitscope.errors import DataError, InputError
+from vitscope.figures.captions import caption, source_sentence
 from vitscope.figures.corruptions import draw_corruption_examples
-from vitscope.figures.files import save_figure
+from vitscope.figures.exhibit import Exhibit, save_exhibit
 from vitscope.inference.meeting import Meeting
 from vitscope.inference.prediction import predict
 from vitscope.inference.processes import ALONE
@@ -19,6 +21,7 @@ from vitscope.inference.sharing import sharing
 from vitscope.paths import staged_folder
 from vitscope.report.evaluation import Analyses, EvaluationReport, Stopwatch, analyse, write_evaluation
 from vitscope.report.robustness import corruption_examples, measure_corruptions, predict_unlabelled
+from vitscope.report.subjects import provenance_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -239,4 +242,7 @@ def _draw_examples(model: Classifier, passes: Passes, analyses: Analyses, folder
     clean, examples = corruption_examples(
         passes.images, 0, model.preprocessing, plan=CorruptionPlan(passes.corruptions, seed=analyses.seed)
     )
-    save_figure(draw_corruption_examples(examples, clean=clean), folder / "corruption_examples")
+    said = f"An image under {len(examples)} kinds of corruption (n = 1 image, seed {analyses.seed})."
+    text = caption(said, source_sentence(provenance_of(model, passes.images)))
+    draw = partial(draw_corruption_examples, examples, clean=clean)
+    save_exhibit(Exhibit("corruption_examples", draw, text), folder)
