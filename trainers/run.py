@@ -14,8 +14,8 @@ import torch
 from vitscope.checkpoint.files import load_checkpoint, save_checkpoint
 from vitscope.checkpoint.record import Checkpoint
 from vitscope.errors import Interrupted
-from vitscope.figures.files import save_figure
-from vitscope.figures.history import draw_history
+from vitscope.figures.exhibit import save_exhibit
+from vitscope.figures.history_exhibit import history_exhibit
 from vitscope.paths import MANIFEST
 from vitscope.records.provenance import Provenance
 from vitscope.trainers.observer import Plan
@@ -233,8 +233,9 @@ class Run:
     def _complete(self) -> None:
         if self.folder is None:
             return
-        figure = draw_history(self.state.history, best_epoch=self.state.best_epoch)
-        save_figure(figure, self.path / "figures" / "history")
+        best, provenance = self.state.best_epoch, self.provenance
+        exhibit = history_exhibit(self.state.history, best_epoch=best, provenance=provenance)
+        save_exhibit(exhibit, self.path / "figures")
         result = asdict(self.result()) | {"folder": self.path.resolve().name}
         self.folder.write_manifest(
             {
