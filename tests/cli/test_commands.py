@@ -84,8 +84,9 @@ def test_train_writes_the_run_folder(run, tmp_path):
         "last.pth",
         "manifest.json",
         "metrics.csv",
-        "figures/history.pdf",
-        "figures/history.png",
+        *(f"figures/history.{kind}" for kind in ("csv", "pdf", "png", "tex")),
+        "figures/captions.json",
+        "figures/drawings/history.npz",
     }
 
 
