@@ -85,3 +85,13 @@ def test_refuses():
         draw_history([])
     with pytest.raises(InputError, match="learning_rate"):
         draw_history([{"epoch": 1}])
+
+
+def test_a_run_without_accuracies_has_no_panel_of_them():
+    rows = [{name: value for name, value in row.items() if not name.endswith("_accuracy")} for row in EPOCHS]
+    figure = draw_history(rows, best_epoch=3)
+    assert [ax.get_ylabel() for ax in figure.axes] == ["Loss", "Learning rate"]
+    drawn = figure.axes[0].lines[0].get_ydata()
+    np.testing.assert_allclose(drawn, [row["train_loss"] for row in rows])
+    with pytest.raises(InputError, match="validation_accuracy"):
+        draw_history([row | {"train_accuracy": 0.5} for row in rows])
