@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from filelock import FileLock
 
 from vitscope.checkpoint.files import save_checkpoint
 from vitscope.checkpoint.record import Checkpoint
@@ -15,6 +18,7 @@ from vitscope.trainers.settings import parse_settings
 from vitscope.trainers.training import train
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 # Two threads collapse where several test processes share a machine.
@@ -22,8 +26,27 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The finished run of a small vision transformer on the digits; a session's tests read it only."""
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Return a folder of that name, which one of the test processes fills and all of them read."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def made(name: str, fill: Callable[[Path], object]) -> Path:
+        done = root / f"{name}.done"
+        with FileLock(root / f"{name}.lock"):
+            if not done.exists():
+                fill(root / name)
+                done.touch()
+        return root / name
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def tiny_run(
+    once: Callable[[str, Callable[[Path], object]], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The finished run of a small vision transformer on the digits; tests may write beside its files."""
     settings = parse_settings(
         {
             "preset": "digits",
@@ -34,8 +57,8 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "batch_size": 32,
         }
     )
-    folder: Path = tmp_path_factory.mktemp("tiny") / "run"
-    return train(settings, out=folder, device="cpu").folder
+    trained = once("tiny-run", lambda folder: train(settings, out=folder, device="cpu"))
+    return shutil.copytree(trained, tmp_path_factory.mktemp("tiny") / "run", symlinks=True)
 
 
 @pytest.fixture(scope="session")

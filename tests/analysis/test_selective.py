@@ -195,7 +195,7 @@ def test_intervals_hold_the_true_area(a, b):
     truth = risk_coverage(sample(300_000), replicates=0)
     held = np.zeros(2)
     for seed in range(300):
-        result = risk_coverage(sample(300), replicates=200, seed=seed)
+        result = risk_coverage(sample(300), replicates=100, seed=seed)
         for place, (value, (low, high)) in enumerate(
             ((truth.aurc, result.aurc_interval), (truth.excess, result.excess_interval))
         ):

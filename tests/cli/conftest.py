@@ -8,6 +8,19 @@ from typer.testing import CliRunner
 from vitscope.cli.main import app
 
 
+@pytest.fixture(scope="session")
+def evaluated(once, tiny_run):
+    """What `vitscope evaluate` writes of the tiny run's test images; a session's tests read it only."""
+
+    def fill(folder):
+        answer = CliRunner().invoke(
+            app, ["evaluate", str(tiny_run / "best.pth"), "--out", str(folder), "--quiet"]
+        )
+        assert answer.exit_code == 0, answer.stderr
+
+    return once("evaluated", fill)
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Run the command line in an empty folder."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -102,7 +103,9 @@ def test_train_goes_below_runs_and_latest_points_there(run, tmp_path):
 
 
 def test_evaluate_needs_no_other_argument(run, tiny_run, tmp_path):
-    answer = run("evaluate", tiny_run / "best.pth", "--out", "evaluation", "--verbose")
+    (tmp_path / "evaluation").mkdir()
+    dots = f"{tmp_path}/evaluation/../evaluation/."
+    answer = run("evaluate", tiny_run / "best.pth", "--out", dots, "--verbose")
     assert answer.exit_code == 0, answer.stderr
     assert answer.stdout.startswith("accuracy")
     assert "seconds: import" in answer.stderr
@@ -126,24 +129,26 @@ def test_evaluate_needs_no_other_argument(run, tiny_run, tmp_path):
 
 
 @pytest.mark.slow
-def test_evaluate_json_is_one_object(run, tiny_run, tmp_path):
-    answer = run(
-        "evaluate", tiny_run / "best.pth", "--out", "e", "--json", "--split", "validation", "--batch-size", 7
-    )
+def test_evaluate_json_is_one_object_beside_the_checkpoint(run, tiny_run, tmp_path):
+    (tmp_path / "best.pth").write_bytes((tiny_run / "best.pth").read_bytes())
+    answer = run("evaluate", "--quiet", "--json", "--split", "validation", "--batch-size", 7)
     assert answer.exit_code == 0, answer.stderr
+    assert answer.stderr == ""
     metrics = json.loads(answer.stdout)
-    assert metrics == json.loads((tmp_path / "e" / "metrics.json").read_text()) | {"folder": "e"}
+    folder = "evaluation-validation"
+    assert metrics == json.loads((tmp_path / folder / "metrics.json").read_text()) | {"folder": folder}
     assert metrics["n"] == 144
 
 
 @pytest.mark.slow
-def test_evaluate_makes_a_new_folder_each_time(run, tiny_run, tmp_path, monkeypatch):
+def test_evaluate_makes_a_new_folder_each_time(run, tiny_run, evaluated, tmp_path):
     (tmp_path / "best.pth").write_bytes((tiny_run / "best.pth").read_bytes())
-    for expected in ("evaluation-test", "evaluation-test-2"):
-        answer = run("evaluate", "--quiet", "--json")
-        assert answer.exit_code == 0, answer.stderr
-        assert answer.stderr == ""
-        assert json.loads(answer.stdout)["folder"] == expected
+    shutil.copytree(evaluated, tmp_path / "evaluation-test")
+    before = (tmp_path / "evaluation-test" / "manifest.json").read_bytes()
+    answer = run("evaluate", "--quiet", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert json.loads(answer.stdout)["folder"] == "evaluation-test-2"
+    assert (tmp_path / "evaluation-test" / "manifest.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("method", ["rollout", "raw"])
@@ -260,9 +265,9 @@ def test_a_run_is_resumed_and_evaluated_from_another_folder(run, tmp_path, monke
 
 
 @pytest.mark.slow
-def test_overwriting_a_run_takes_its_results_with_it(run, tmp_path):
+def test_overwriting_a_run_takes_its_results_with_it(run, evaluated, tmp_path):
     assert run("train", "--epochs", 1, *TINY, "--out", "run").exit_code == 0
-    assert run("evaluate", "run/best.pth", "--quiet").exit_code == 0
+    shutil.copytree(evaluated, tmp_path / "run" / "evaluation-test")
     (tmp_path / "run" / "mine").mkdir()
     manifest = (tmp_path / "run" / "manifest.json").read_text()
     assert run("train", "--resume", "run").exit_code == 0
@@ -272,12 +277,7 @@ def test_overwriting_a_run_takes_its_results_with_it(run, tmp_path):
     assert (tmp_path / "run" / "mine").exists()
 
 
-@pytest.mark.slow
-def test_an_output_named_by_dots(run, tiny_run, tmp_path, monkeypatch):
-    (tmp_path / "dot").mkdir()
-    answer = run("evaluate", tiny_run / "best.pth", "--out", f"{tmp_path}/dot/../dot/.", "--quiet")
-    assert answer.exit_code == 0, answer.stderr
-    assert (tmp_path / "dot" / "metrics.json").exists()
+def test_an_output_named_by_a_dot(run, tiny_run, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     answer = run("attention", "--index", "0", "--checkpoint", tiny_run / "best.pth", "--out", ".")

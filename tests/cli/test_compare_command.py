@@ -48,12 +48,11 @@ def test_checkpoints_and_predictions(run, tiny_run, predicted, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_a_checkpoint_and_an_evaluation(run, tiny_run, tiny_resnet, tmp_path):
-    assert run("evaluate", tiny_run / "best.pth", "--out", "one").exit_code == 0
-    answer = run("compare", "one", tiny_run, tiny_resnet, "--json")
+def test_a_run_a_checkpoint_and_an_evaluation(run, tiny_run, tiny_resnet, evaluated):
+    answer = run("compare", evaluated, tiny_run, tiny_resnet, "--json")
     assert answer.exit_code == 0, answer.stderr
     metrics = json.loads(answer.stdout)
-    assert metrics["models"][0]["model"] == "one"
+    assert metrics["models"][0]["model"] == "evaluated"
     assert metrics["differences"][0]["agreement"] == 1
     assert metrics["models"][2]["parameters"] > metrics["models"][1]["parameters"] > 0
 

@@ -107,15 +107,15 @@ def _noise(folder):
 
 
 @pytest.mark.slow
-def test_half_precision_changes_no_prediction(run, tiny_run, tmp_path):
-    for name, options in (("whole", ()), ("half", ("--half",))):
-        answer = run("evaluate", tiny_run / "best.pth", "--limit", 100, "--out", name, *options)
-        assert answer.exit_code == 0, answer.stderr
-    whole, half = (Predictions.load(tmp_path / name / "predictions") for name in ("whole", "half"))
+def test_half_precision_changes_no_prediction(run, tiny_run, evaluated, tmp_path):
+    answer = run("evaluate", tiny_run / "best.pth", "--out", "half", "--half")
+    assert answer.exit_code == 0, answer.stderr
+    folders = evaluated, tmp_path / "half"
+    whole, half = (Predictions.load(folder / "predictions") for folder in folders)
     assert half.logits.dtype == np.float16
     assert half.logits.max() == 0
     np.testing.assert_array_equal(half.predicted, whole.predicted)
-    one, other = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("whole", "half"))
+    one, other = (json.loads((folder / "metrics.json").read_text()) for folder in folders)
     for key in ("nll", "brier", "ece"):
         assert one[key] == pytest.approx(other[key], abs=1e-3)
 

@@ -245,12 +245,11 @@ def test_the_default_says_which_method_it_is(run, tiny_run, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_mistakes_of_an_evaluation(run, tiny_run, tmp_path):
-    assert run("evaluate", tiny_run / "best.pth", "--out", "e", "--quiet").exit_code == 0
-    answer = run("explain", "--errors", "e", "--limit", "3", "--difference", "--json", "--out", "m")
+def test_the_mistakes_of_an_evaluation(run, evaluated, tmp_path):
+    answer = run("explain", "--errors", evaluated, "--limit", "3", "--difference", "--json", "--out", "m")
     assert answer.exit_code == 0, answer.stderr
     told = json.loads(answer.stdout)
-    predictions = Predictions.load(tmp_path / "e" / "predictions")
+    predictions = Predictions.load(evaluated / "predictions")
     classes = list(predictions.classes)
     table = np.zeros((10, 10), int)
     for true, said in zip(predictions.labels, predictions.predicted, strict=True):
@@ -262,9 +261,9 @@ def test_the_mistakes_of_an_evaluation(run, tiny_run, tmp_path):
     answer = run("explain", "--errors", "m", "--out", "n")
     assert answer.exit_code == 3
     assert "no evaluation" in answer.stderr
-    answer = run("explain", "--errors", "e", "--pair", "1,eleven", "--out", "n")
+    answer = run("explain", "--errors", evaluated, "--pair", "1,eleven", "--out", "n")
     assert answer.exit_code == 2
     assert "no class 'eleven'" in answer.stderr
-    answer = run("explain", "--errors", "e", "--weights", "w.pth", "--out", "n")
+    answer = run("explain", "--errors", evaluated, "--weights", "w.pth", "--out", "n")
     assert answer.exit_code == 2
     assert "--weights goes with a named model" in answer.stderr
