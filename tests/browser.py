@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -28,6 +29,15 @@ _QUIET = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+# Chromium reads commands from its file 3 and answers on its file 4.
+_START = """
+import os, sys
+ends = [os.dup(int(number)) for number in sys.argv[1:3]]
+for end, place in zip(ends, (3, 4)):
+    os.dup2(end, place)
+    os.set_inheritable(place, True)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 _KEYS = {
     "Enter": ("Enter", 13, "\r"),
     "Tab": ("Tab", 9, ""),
@@ -93,9 +103,9 @@ class Page:
             time.sleep(0.02)
         return value
 
-    def click(self, selector):
-        """Click the middle of the first element that the selector finds."""
-        x, y = self.hover(selector)
+    def click(self, selector, *, right=0.5, down=0.5):
+        """Click the first element that the selector finds, in its middle unless told."""
+        x, y = self.hover(selector, right=right, down=down)
         for kind in ("mousePressed", "mouseReleased"):
             self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
@@ -186,10 +196,17 @@ def chromium():
     reading, command = os.pipe()
     answers, writing = os.pipe()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        # Chromium reads commands from its file 3 and answers on its file 4.
-        shell = f'exec "$@" 3<&{reading} 4>&{writing}'
         started = subprocess.Popen(
-            ["sh", "-c", shell, "sh", program, *_QUIET, f"--user-data-dir={profile}", "about:blank"],
+            [
+                sys.executable,
+                "-c",
+                _START,
+                str(reading),
+                str(writing),
+                program,
+                *_QUIET,
+                f"--user-data-dir={profile}",
+            ],
             pass_fds=(reading, writing),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
