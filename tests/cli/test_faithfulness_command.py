@@ -48,7 +48,8 @@ def test_the_folder_and_the_table(run, tiny_run, tmp_path):
     assert written == {
         "manifest.json", "faithfulness.json", "faithfulness.npz",
         *(f"tables/{name}.{end}" for name in TABLES for end in ("csv", "tex")),
-        *(f"figures/{name}.{end}" for name in ("ranking", "curves") for end in ("pdf", "png")),
+        *(f"figures/{name}.{end}" for name in ("ranking", "curves") for end in ("csv", "pdf", "png", "tex")),
+        "figures/captions.json", "figures/drawings/ranking.npz", "figures/drawings/curves.npz",
     }  # fmt: skip
     record = Faithfulness.load(tmp_path / "out" / "faithfulness.npz")
     assert record.methods == ("relevance", "gradient-x-input", "random", "random 8x8", "centre")
