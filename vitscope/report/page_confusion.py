@@ -30,6 +30,7 @@ _TABLE = 30  # classes up to which each cell is text
 _PICTURE = 2000  # classes up to which each cell is a pixel
 _PAIRS = 200  # pairs that are listed
 _LEVELS = 8  # shades of a table's cells
+_FAINTEST = 40  # of 255: a cell with a single image is seen too
 _DARK = np.array([0, 65, 138])  # the dark end of the figures' own map
 _EACH = 24  # images of one cell at most
 SEED = 42
@@ -105,7 +106,7 @@ def _as_picture(table: Confusion, order: Integers) -> str:
     place[order] = np.arange(width)
     levels = np.zeros((width, width), dtype=np.uint8)
     share = table.count / table.totals[table.true]
-    levels[place[table.true], place[table.predicted]] = np.maximum(8, np.rint(255 * np.sqrt(share)))
+    levels[place[table.true], place[table.predicted]] = np.maximum(_FAINTEST, np.rint(255 * np.sqrt(share)))
     image = Image.fromarray(levels)
     ramp = np.linspace(0, 1, 256)[:, None]
     image.putpalette(np.rint(255 + ramp * (_DARK - 255)).astype(np.uint8).tobytes())

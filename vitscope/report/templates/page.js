@@ -209,7 +209,7 @@
   const opened = [];
   window.addEventListener('beforeprint', () => {
     for (const each of document.querySelectorAll('details:not([open])')) {
-      if (each.querySelectorAll('tr').length <= 100) {
+      if (each.querySelectorAll('tr').length <= 40) {
         each.open = true;
         opened.push(each);
       }
