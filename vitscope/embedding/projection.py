@@ -1,0 +1,141 @@
+"""Projections of features to the plane: PCA, t-SNE and UMAP, seeded."""
+
+from __future__ import annotations
+
+import warnings
+from importlib import metadata
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from vitscope.errors import EnvironmentFault, InputError, NotFiniteError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["METHODS", "MethodName", "Projection", "check_method", "project"]
+
+MethodName = Literal["pca", "tsne", "umap"]
+METHODS: tuple[MethodName, ...] = ("pca", "tsne", "umap")
+"""The methods by the names that a user types."""
+
+_WIDTH = 50  # principal components that t-SNE and UMAP are given of wider features
+_FEWEST = 5
+
+
+class Projection(NamedTuple):
+    """Points `[image, 2]`, float64, and what made them, as JSON can hold it."""
+
+    points: NDArray[np.float64]
+    about: dict[str, Any]
+
+
+def check_method(method: str) -> None:
+    """Refuse a method that is not there, before any long work.
+
+    Raises:
+        UsageError: There is no such method.
+        EnvironmentFault: Its package is not installed.
+    """
+    if method not in METHODS:
+        raise UsageError(f"there is no method {method!r}", hint=f"there are {', '.join(METHODS)}")
+    if method == "umap" and find_spec("umap") is None:
+        raise EnvironmentFault("UMAP needs umap-learn", hint="pip install 'vitscope[embed]'")
+
+
+def project(
+    features: NDArray[np.floating],
+    method: MethodName = "tsne",
+    *,
+    seed: int = 0,
+    perplexity: float = 30.0,
+    neighbors: int = 15,
+) -> Projection:
+    """Project features to the plane.
+
+    PCA: the first two principal components, each with the sign that makes its largest loading positive.
+    t-SNE: openTSNE where it is installed, scikit-learn otherwise, from a PCA. UMAP: umap-learn. The latter
+    two are given the first 50 principal components of wider features, as is usual.
+
+    *Source*: van der Maaten and Hinton 2008, "Visualizing data using t-SNE"; Poličar et al. 2024,
+    "openTSNE"; McInnes et al. 2018, arXiv 1802.03426.
+
+    Args:
+        features: `[image, feature]`, at least 5 images.
+        method: `pca`, `tsne` or `umap`.
+        seed: Of everything drawn at random.
+        perplexity: Of t-SNE; at most a third of the other images.
+        neighbors: Of UMAP; at most the other images.
+
+    Raises:
+        UsageError: There is no such method.
+        EnvironmentFault: Its package is not installed.
+        InputError: There are too few images, or the features are no matrix.
+        NotFiniteError: A feature is not finite.
+    """
+    check_method(method)
+    if features.ndim != 2 or len(features) < _FEWEST or not features.shape[1]:
+        raise InputError(f"expected features of at least {_FEWEST} images, got {list(features.shape)}")
+    values = np.asarray(features, dtype=np.float32)
+    if not np.isfinite(values).all():
+        raise NotFiniteError("a feature is not finite", hint="use another layer or checkpoint")
+    if method == "pca":
+        points, shares = _components(values, 2)
+        about: dict[str, Any] = {"library": _version("scikit-learn"), "variance": shares.tolist()}
+        return Projection(points, about | {"seed": seed})
+    narrow = values if values.shape[1] <= _WIDTH else _components(values, _WIDTH)[0].astype(np.float32)
+    count = len(values)
+    if method == "tsne":
+        return _tsne(narrow, seed=seed, perplexity=min(perplexity, (count - 1) / 3))
+    return _umap(narrow, seed=seed, neighbors=min(neighbors, count - 1))
+
+
+def _components(values: NDArray[np.float32], wanted: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the images' principal components and their shares of variance; missing ones are 0."""
+    kept = min(wanted, *values.shape)
+    fitted = PCA(kept, svd_solver="full" if values.shape[0] < values.shape[1] else "covariance_eigh")
+    if np.ptp(values, axis=0).max() == 0:  # all images alike have no components
+        return np.zeros((len(values), wanted)), np.zeros(wanted)
+    found = fitted.fit_transform(values.astype(np.float64))
+    loadings = fitted.components_
+    signs = np.sign(loadings[np.arange(kept), np.abs(loadings).argmax(axis=1)])
+    points, shares = np.zeros((len(values), wanted)), np.zeros(wanted)
+    points[:, :kept], shares[:kept] = found * np.where(signs == 0, 1, signs), fitted.explained_variance_ratio_
+    return points, shares
+
+
+def _tsne(values: NDArray[np.float32], *, seed: int, perplexity: float) -> Projection:
+    about: dict[str, Any] = {"perplexity": perplexity, "seed": seed}
+    start = _components(values, 2)[0]
+    start = 1e-4 * start / max(float(start[:, 0].std()), np.finfo(np.float64).tiny)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of packages that they would use if they were there
+        if find_spec("openTSNE") is not None:
+            from openTSNE import TSNE
+
+            # One thread: several wait for each other at every step, for minutes where cores are shared.
+            made = TSNE(perplexity=perplexity, initialization=start, random_state=seed, n_jobs=1)
+            return Projection(
+                np.array(made.fit(values), np.float64), about | {"library": _version("openTSNE")}
+            )
+        from sklearn.manifold import TSNE as PLAIN
+
+        plain = PLAIN(perplexity=perplexity, init=start.astype(np.float32), random_state=seed)
+        found = np.array(plain.fit_transform(values), dtype=np.float64)
+    return Projection(found, about | {"library": _version("scikit-learn")})
+
+
+def _umap(values: NDArray[np.float32], *, seed: int, neighbors: int) -> Projection:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from umap import UMAP
+
+        made = UMAP(n_neighbors=neighbors, random_state=seed, n_jobs=1)
+        points = np.array(made.fit_transform(values), dtype=np.float64)
+    return Projection(points, {"neighbours": neighbors, "seed": seed, "library": _version("umap-learn")})
+
+
+def _version(package: str) -> str:
+    return f"{package} {metadata.version(package)}"
