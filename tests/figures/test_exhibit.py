@@ -26,7 +26,9 @@ from vitscope.figures.redrawing import redraw
 from vitscope.figures.snippets import figure_snippet, label_of, settable
 from vitscope.records.provenance import Provenance
 
-MODEL = Provenance(checkpoint="/home/me/runs/a/best.pth", checkpoint_digest="0123456789abcdef", data="digits")
+MODEL = Provenance(
+    checkpoint="/home/me/runs/a/best.pth", checkpoint_digest="sha256:0123456789abcdef", data="digits"
+)
 NOTICE = Exhibit("plain", partial(draw_notice, "nothing"), "Nothing (n = 0).", Table(("a",), [["=1"], [0.1]]))
 
 
@@ -48,13 +50,21 @@ def hostile(tmp_path_factory):
 
 @pytest.mark.slow
 def test_drawn_again_it_is_the_same(hostile, tmp_path):
-    found = redraw(hostile, tmp_path)
-    assert not found.left_out
-    names = sorted(path.name for path in (hostile / "figures").iterdir() if path.is_file())
+    first = hostile / "figures"
+    names = [path.name for path in first.iterdir() if path.is_file()]
     assert len(names) == 11 * 4 + 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
-    for name in names:
-        assert (tmp_path / name).read_bytes() == (hostile / "figures" / name).read_bytes(), name
+    assert len(list((first / "drawings").iterdir())) == 11
+    few = ("class_gallery", "confused_pairs", "confusion", "risk_coverage", "samples")
+    (tmp_path / "few" / "drawings").mkdir(parents=True)
+    for name in few:
+        shutil.copy(first / "drawings" / f"{name}.npz", tmp_path / "few" / "drawings")
+    found = redraw(tmp_path / "few", tmp_path / "again")
+    assert not found.left_out
+    assert found.names == few
+    for name in few:
+        for kind in ("pdf", "png", "csv", "tex"):
+            again = (tmp_path / "again" / f"{name}.{kind}").read_bytes()
+            assert again == (first / f"{name}.{kind}").read_bytes(), (name, kind)
 
 
 @pytest.mark.slow

@@ -65,7 +65,8 @@ def source_sentence(provenance: Provenance | None) -> str:
         return ""
     said = []
     if provenance.checkpoint:
-        digest = f", digest {provenance.checkpoint_digest[:12]}" if provenance.checkpoint_digest else ""
+        short = provenance.checkpoint_digest.rpartition(":")[2][:12]
+        digest = f", digest {short}" if short else ""
         said.append(f"Model: {_short_path(provenance.checkpoint)}{digest}.")
     if provenance.data:
         split = f", {provenance.split} split" if provenance.split else ""

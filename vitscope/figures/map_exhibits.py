@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MapNote", "attention_exhibit", "map_exhibit", "page_exhibit", "picture_of", "single"]
 
+_NAMED = 3  # maps that a caption names one by one
 _MOST = 1500  # pixels of a picture's longer side: no more are drawn
 MapNote = tuple[str, str, str, "NDArray[np.floating]"]
 """What is said of one map: the image, the method with its layer or head, the class explained, its values."""
@@ -62,7 +63,8 @@ def map_exhibit(
         source: The sentence of a caption that says which model and data they are of.
     """
     image = notes[0][0]
-    methods = ", ".join(dict.fromkeys(method for _, method, _, _ in notes))
+    every = list(dict.fromkeys(method for _, method, _, _ in notes))
+    methods = ", ".join(every) if len(every) <= _NAMED else f"{every[0]} to {every[-1]}, {len(every)} maps,"
     classes = [each for each in dict.fromkeys(explained for _, _, explained, _ in notes) if each]
     text = caption(
         f"{methods} of {image} (n = 1 image)" + (f", for {' and for '.join(classes)}." if classes else "."),

@@ -219,7 +219,7 @@ def _notes(mistakes: Mistakes, page: Sequence[MapRow], start: int, title: str) -
 def _sentence(mistakes: Mistakes, title: str) -> str:
     first, second = (mistakes.predictions.classes[place] for place in mistakes.pair)
     there, back = mistakes.counts
-    times = f"{first} is taken for {second} {there:,} times and {second} for {first} {back:,} times"
+    times = f"{first} is taken for {second} in {there:,} images and {second} for {first} in {back:,}"
     return (
         f"{title}: what speaks for each of two classes in images that were taken for the wrong one; {times}; "
         f"images drawn at random with seed {mistakes.seed}"
