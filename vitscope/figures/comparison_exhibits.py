@@ -49,7 +49,7 @@ def comparison_exhibit(comparison: Comparison, *, source: str = "") -> Exhibit:
         f"{counted(len(comparison.models), 'model')} on the same images (n = {comparison.n:,}).",
         "Accuracies with Wilson 95 % intervals: " + "; ".join(each) + ".",
         f"Differences are to {first}, with paired bootstrap 95 % intervals: of {best} "
-        f"{points}, p {p if p.startswith('<') else f'= {p}'} (McNemar's exact test, Holm's adjustment).",
+        f"{points}, p {p.replace('<', '< ') if p.startswith('<') else f'= {p}'} (McNemar's exact test, Holm's adjustment).",
         f"Below: {best} and {first} class by class with Tango's 95 % intervals, and how often models agree.",
         source,
     )
