@@ -45,11 +45,12 @@ def comparison_exhibit(comparison: Comparison, *, source: str = "") -> Exhibit:
     difference = comparison.difference(best, first)
     points = share(difference.values[accuracy], difference.intervals[accuracy]).replace(" %", " points", 1)
     p = rounded_p(difference.p_holm)
+    p = f"< {p[1:]}" if p.startswith("<") else f"= {p}"
     text = caption(
         f"{counted(len(comparison.models), 'model')} on the same images (n = {comparison.n:,}).",
         "Accuracies with Wilson 95 % intervals: " + "; ".join(each) + ".",
         f"Differences are to {first}, with paired bootstrap 95 % intervals: of {best} "
-        f"{points}, p {p.replace('<', '< ') if p.startswith('<') else f'= {p}'} (McNemar's exact test, Holm's adjustment).",
+        f"{points}, p {p} (McNemar's exact test, Holm's adjustment).",
         f"Below: {best} and {first} class by class with Tango's 95 % intervals, and how often models agree.",
         source,
     )
