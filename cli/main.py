@@ -16,6 +16,7 @@ from vitscope.cli.attention import attention
 from vitscope.cli.compare import compare
 from vitscope.cli.console import complain, talk
 from vitscope.cli.datasets import datasets
+from vitscope.cli.embed import embed
 from vitscope.cli.evaluate import evaluate
 from vitscope.cli.explain import explain
 from vitscope.cli.export import export
@@ -128,6 +129,7 @@ app.command()(explain)
 app.command()(compare)
 app.command()(faithfulness)
 app.command()(inspect)
+app.command()(embed)
 app.command()(figures)
 app.command()(report)
 app.command()(export)

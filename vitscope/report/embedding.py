@@ -1,0 +1,323 @@
+"""The embedding folder: features of a layer as points, the figure of them, and what is read from layers."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import torch
+
+from vitscope.capture.blocks import find_layers
+from vitscope.capture.layout import Layout, find_layout
+from vitscope.embedding.procrustes import align_points
+from vitscope.embedding.projection import MethodName, check_method, project
+from vitscope.embedding.readout import read_layers
+from vitscope.embedding.trust import trust
+from vitscope.errors import CaptureError, UsageError
+from vitscope.figures.embedding import draw_embedding, draw_embeddings, settings_line
+from vitscope.figures.exhibit import Exhibit, Table, save_exhibit
+from vitscope.figures.readout import draw_readout
+from vitscope.inference.alignment import align
+from vitscope.inference.layer_features import layer_features
+from vitscope.paths import MANIFEST, staged_folder, write_json
+from vitscope.records.embedding import Embedding
+from vitscope.records.provenance import Provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from vitscope.data.imageset import ImageSet
+    from vitscope.figures.embedding import ColorBy, Groups
+    from vitscope.inference.classifier import Classifier
+    from vitscope.records.embedding import LayerReadout
+
+__all__ = ["Chosen", "EmbeddingReport", "TokenName", "report_embedding"]
+
+TokenName = Literal["class", "mean", "patches"]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is projected, how, and what colours tell.
+
+    Attributes:
+        layer: A module's name, or its number among the layers, negative from the end.
+        token: `class`: the first token; `mean`: the mean of the patches or places; `patches`: all of them
+            side by side. None: the class token where there is one, else the mean.
+        method: `pca`, `tsne` or `umap`.
+        color: What colours tell.
+        superclasses: The groups, where colours tell these.
+        seed: Of everything drawn at random.
+        readout: Whether to measure what is read from every layer.
+    """
+
+    layer: str = "-1"
+    token: TokenName | None = None
+    method: MethodName = "tsne"
+    color: ColorBy = "class"
+    superclasses: Groups | None = None
+    seed: int = 0
+    readout: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddingReport:
+    """A written embedding.
+
+    Attributes:
+        folder: Where it lies.
+        embeddings: One, or two of which the second is aligned to the first.
+        residual: The share of variance that the alignment left over; None of a single one.
+        readout: What is read from each layer, where it was asked for.
+    """
+
+    folder: Path
+    embeddings: tuple[Embedding, ...]
+    residual: float | None
+    readout: LayerReadout | None
+
+    def found(self) -> dict[str, Any]:
+        """Return the numbers as JSON can hold them."""
+        found: dict[str, Any] = {
+            "embeddings": [
+                {"model": each.model, "layer": each.layer, "token": each.token, "method": each.method}
+                | {"images": len(each), **each.about}
+                for each in self.embeddings
+            ],
+            "procrustes_residual": self.residual,
+        }
+        if self.readout is not None:
+            read = self.readout
+            found["readout"] = {
+                "layers": list(read.layers),
+                "images": read.n,
+                "fitted": read.fitted,
+                "neighbors": read.neighbors,
+                **{name: read.accuracy(name).tolist() for name in ("knn", "probe")},
+                **{f"{name}_interval": read.intervals[name].tolist() for name in ("knn", "probe")},
+            }
+        return found
+
+
+def report_embedding(
+    models: Sequence[Classifier],
+    images: ImageSet,
+    folder: Path,
+    *,
+    chosen: Chosen | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> EmbeddingReport:
+    """Project the features of one or two models to the plane, and write the folder whole or not at all.
+
+    It holds `embedding.json`, `figures/`, `records/*.npz` and `manifest.json`.
+
+    Args:
+        models: One classifier, or two to be shown side by side, in evaluation mode.
+        images: Labelled images.
+        folder: The folder to make.
+        chosen: What is projected, and how.
+        overwrite: Replace an embedding that lies there.
+        progress: Called with the number of images done since the last call.
+
+    Raises:
+        UsageError: There is no such layer, token or method.
+        CaptureError: The layer gives no such token.
+        EnvironmentFault: A package is missing, or it cannot be written there.
+        OutputError: The folder exists and `overwrite` is off.
+        NotFiniteError: A feature is not finite.
+    """
+    chosen = chosen or Chosen()
+    check_method(chosen.method)
+    with staged_folder(folder, overwrite=overwrite) as stage:
+        made, readout = [], None
+        for number, model in enumerate(models):
+            embedding, read = _embed(
+                model, images, chosen, readout=chosen.readout and not number, progress=progress
+            )
+            made.append(embedding)
+            readout = read if read is not None else readout
+        residual = None
+        if len(made) > 1:
+            moved, residual = align_points(made[1].points, made[0].points)
+            made[1] = replace(made[1], points=moved)
+        report = EmbeddingReport(folder, tuple(made), residual, readout)
+        _write(report, chosen, stage)
+        write_json(stage / MANIFEST, _manifest(models[0], images, chosen))
+    return report
+
+
+def _embed(
+    model: Classifier,
+    images: ImageSet,
+    chosen: Chosen,
+    *,
+    readout: bool,
+    progress: Callable[[int], None] | None,
+) -> tuple[Embedding, LayerReadout | None]:
+    labelled = align(images, model)
+    layers = find_layers(model).names
+    name = _layer(model, layers, chosen.layer)
+    token = chosen.token or _token(model, name)
+    wanted = dict.fromkeys((*layers, name) if readout else (name,))
+    with tempfile.TemporaryDirectory() as place:
+        takers = {each: _taker(model, each, token) for each in wanted}
+        logits, features = layer_features(model, labelled, takers, Path(place), progress=progress)
+        projected = project(features[name], chosen.method, seed=chosen.seed)
+        trusted = trust(features[name], projected.points, seed=chosen.seed)
+        named = {each.removeprefix("network."): values for each, values in features.items()}
+        read = read_layers(named, labelled.labels, seed=chosen.seed, token=token) if readout else None
+        del features, named
+    about = {"trustworthiness": trusted.value, "neighbors": trusted.neighbors, "sampled": trusted.sampled}
+    predicted, confidence = _answers(logits)
+    embedding = Embedding(
+        projected.points,
+        labelled.labels,
+        predicted,
+        confidence,
+        classes=labelled.classes,
+        names=images.names,
+        method=chosen.method,
+        model=model.name,
+        layer=name.removeprefix("network."),
+        token=token,
+        about=projected.about | about,
+    )
+    return embedding, read
+
+
+def _answers(logits: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    finite = np.isfinite(logits).all(axis=1)
+    values = np.where(finite[:, None], logits, 0).astype(np.float64)
+    values = np.exp(values - values.max(axis=1, keepdims=True))
+    confidence = values.max(axis=1) / values.sum(axis=1)
+    return np.where(finite, values.argmax(axis=1), -1), np.where(finite, confidence, np.nan)
+
+
+def _layer(model: Classifier, layers: Sequence[str], wanted: str) -> str:
+    """Return the module that a name or a number means."""
+    known = {name for name, _ in model.named_modules()}
+    for name in (wanted, f"network.{wanted}"):
+        if name in known and name:
+            return name
+    try:
+        return layers[int(wanted)]
+    except (ValueError, IndexError):
+        hint = f"there are layers 0 to {len(layers) - 1}, or modules such as {layers[-1]}"
+        raise UsageError(f"{model.name} has no layer {wanted[:80]!r}", hint=hint) from None
+
+
+def _output(model: Classifier, name: str) -> Tensor:
+    """Return what a module puts out for one blank image."""
+    size = model.preprocessing.size
+    blank = torch.zeros((1, model.preprocessing.channels, *size), device=model.device)
+    layer = find_layers(model, names=(name,))
+    with torch.inference_mode(), layer.recording() as record:
+        model(blank)
+    return record.features()[0]
+
+
+def _prefix(model: Classifier, tokens: int) -> int:
+    return find_layout(model, tokens, size=model.preprocessing.size, told=Layout())[1]
+
+
+def _token(model: Classifier, name: str) -> TokenName:
+    output = _output(model, name)
+    try:
+        return "class" if output.ndim == 3 and _prefix(model, output.shape[1]) else "mean"
+    except CaptureError:
+        return "mean"
+
+
+def _taker(model: Classifier, name: str, kind: TokenName) -> Callable[[Tensor], Tensor]:
+    """Return what makes features of a module's output.
+
+    Raises:
+        CaptureError: It has no class token.
+    """
+    if kind not in get_args(TokenName):
+        raise UsageError(f"there is no token {kind!r}", hint=f"there are {', '.join(get_args(TokenName))}")
+    shape = _output(model, name).shape
+    if len(shape) == 3:
+        prefix = _prefix(model, shape[1])
+        if kind == "class" and prefix:
+            return lambda output: output[:, 0]
+        if kind == "mean":
+            return lambda output: output[:, prefix:].mean(dim=1)
+        if kind == "patches":
+            return lambda output: output[:, prefix:].flatten(1)
+    if kind == "class":
+        raise CaptureError(f"{name} has no class token", hint="use --token mean")
+    last = any(getattr(module, "output_fmt", "") == "NHWC" for module in model.modules())
+    axes = (1, 2) if last else (2, 3)
+    if kind == "mean" and len(shape) == 4:
+        return lambda output: output.mean(dim=axes)
+    return lambda output: output.flatten(1)
+
+
+def _write(report: EmbeddingReport, chosen: Chosen, stage: Path) -> None:
+    for number, each in enumerate(report.embeddings):
+        each.save(stage / "records" / f"embedding{f'-{number + 1}' if number else ''}.npz")
+    first = report.embeddings[0]
+    options: dict[str, Any] = {"color": chosen.color, "superclasses": chosen.superclasses}
+    draw = (
+        partial(draw_embedding, first, **options)
+        if report.residual is None
+        else partial(draw_embeddings, list(report.embeddings), residual=report.residual, **options)
+    )
+    said = f"Features of {first.model}, {first.layer} ({first.token}), as points: {settings_line(first)}."
+    if report.residual is not None:
+        said += f" The second is aligned by orthogonal Procrustes; residual {report.residual:.3f}."
+    save_exhibit(Exhibit("embedding", draw, said, _table(report)), stage / "figures")
+    if report.readout is not None:
+        read = report.readout
+        read.save(stage / "records" / "readout.npz")
+        said = (
+            f"Accuracy of a linear probe and of {read.neighbors} nearest neighbours on each layer's frozen "
+            f"features ({read.token}), fitted on {read.fitted:,} and counted on {read.n:,} other images, "
+            "with Wilson 95 % intervals."
+        )
+        rows = [
+            (layer, *(float(read.accuracy(kind)[place]) for kind in ("probe", "knn")))
+            for place, layer in enumerate(read.layers)
+        ]
+        table = Table(("layer", "probe", "knn"), rows)
+        save_exhibit(Exhibit("readout", partial(draw_readout, read), said, table), stage / "figures")
+    write_json(stage / "embedding.json", report.found())
+
+
+def _table(report: EmbeddingReport) -> Table:
+    columns = ["image", "true", "predicted", "confidence"]
+    for number in range(len(report.embeddings)):
+        columns += [f"x{number + 1}", f"y{number + 1}"]
+    first = report.embeddings[0]
+    rows = [
+        (
+            name,
+            first.classes[first.labels[row]],
+            first.classes[first.predicted[row]] if first.predicted[row] >= 0 else None,
+            float(first.confidence[row]),
+            *(float(value) for each in report.embeddings for value in each.points[row]),
+        )
+        for row, name in enumerate(first.names)
+    ]
+    return Table(tuple(columns), rows)
+
+
+def _manifest(model: Classifier, images: ImageSet, chosen: Chosen) -> Mapping[str, Any]:
+    provenance = Provenance.collect(
+        checkpoint=model.source,
+        checkpoint_digest=model.digest,
+        data=images.name,
+        split=images.split,
+        data_digest=images.digest,
+        seed=chosen.seed,
+    )
+    return {"format": "vitscope.embedding", "version": 1, "provenance": provenance.to_dict()}
