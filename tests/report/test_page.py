@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +15,12 @@ import pytest
 
 from tests.hostile_names import HOSTILE_NAMES
 from tests.report.pages import DIGEST, Parsed, digits, write
+from vitscope.analysis.outcomes import outcomes
 from vitscope.errors import InputError, OutputError, UsageError
+from vitscope.figures.exhibit import DRAWINGS
+from vitscope.figures.gallery import draw_gallery
+from vitscope.figures.kept import keep_drawing
+from vitscope.figures.pictures import pictures
 from vitscope.paths import write_json
 from vitscope.records.predictions import Predictions
 from vitscope.report.page import report_page
@@ -180,6 +186,24 @@ def test_pictures_come_from_the_very_data_alone(tmp_path):
     with pytest.raises(InputError, match="digits does not hold the images of a"):
         report_page({"a": write(strange, tmp_path / "s")}, tmp_path / "t.html", data="digits")
     assert not (tmp_path / "t.html").exists()
+
+
+def test_the_pictures_that_the_evaluation_kept_are_shown(tmp_path):
+    images, predictions = digits(data="elsewhere")
+    folder, chosen = write(predictions, tmp_path / "e"), [3, 40, 200]
+    shown_of = partial(
+        draw_gallery, pictures(images_of(images), chosen), outcomes(predictions), chosen, title="x"
+    )
+    assert keep_drawing(folder / "figures" / DRAWINGS / "samples.npz", shown_of, {}) is not None
+    report = report_page({"a": folder}, tmp_path / "r.html")
+    assert "the data set is not at hand" in report.notes[0]
+    (data,) = Parsed(tmp_path / "r.html").data()
+    assert sorted(name for name, *_ in data["images"]) == sorted(predictions.names[row] for row in chosen)
+    assert "cells show the images that the evaluation kept" in Parsed(tmp_path / "r.html").text
+
+
+def images_of(images):
+    return lambda index: np.asarray(images.image(index))
 
 
 def test_folders_of_other_models_are_left_alone(evaluated, tmp_path):

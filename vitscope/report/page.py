@@ -166,6 +166,7 @@ def _part(run: Run, number: int, data: str | None, *, maps: bool, share: int) ->
         "matrix": draw_matrix(table),
         "gallery": gallery(run, album, most=_IMAGES // share),
         "pictures": album is not None,
+        "whole": album is not None and album.images is not None,
         "reliability": draw_reliability(bins, smooth_calibration(run.rows)),
         "bins": bin_rows(bins),
         "histogram": draw_histogram(confidence_histogram(run.rows)),
@@ -175,5 +176,7 @@ def _part(run: Run, number: int, data: str | None, *, maps: bool, share: int) ->
         "evidence": find_evidence(run),
         "embedding": find_embedding(run),
         "origin": origin_rows(run),
-        "missing": missing(run, pictures=album is not None, mapped=bool(errors.method)),
+        "missing": missing(
+            run, pictures=album is not None and album.images is not None, mapped=bool(errors.method)
+        ),
     }

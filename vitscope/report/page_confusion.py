@@ -113,7 +113,9 @@ def _as_picture(table: Confusion, order: Integers) -> str:
     return data_address(image)
 
 
-def choose_images(rows: Outcomes, *, most: int, seed: int = SEED) -> dict[tuple[int, int], Integers]:
+def choose_images(
+    rows: Outcomes, *, most: int, seed: int = SEED, among: NDArray[np.bool_] | None = None
+) -> dict[tuple[int, int], Integers]:
     """Return which images are shown of each cell, drawn at random, the most confident first.
 
     Three quarters of `most` are for wrong predictions. Of every cell as many are shown as can be of all, up
@@ -123,8 +125,9 @@ def choose_images(rows: Outcomes, *, most: int, seed: int = SEED) -> dict[tuple[
         rows: The outcomes.
         most: How many images in all.
         seed: The seed of the draw.
+        among: `[image]`, the images that are at hand; all without it.
     """
-    known = np.flatnonzero(rows.finite)
+    known = np.flatnonzero(rows.finite if among is None else rows.finite & among)
     known = np.random.default_rng(seed).permutation(known)
     width = len(rows.classes)
     cell = rows.labels[known] * width + rows.predicted[known]
@@ -161,7 +164,7 @@ def gallery(run: Run, album: Album | None, *, most: int) -> Mapping[str, Any]:
     width and height of its sprite), the sprites' `sheets` and how they are laid out.
     """
     table = confusion(run.rows)
-    chosen = {} if album is None else choose_images(run.rows, most=most)
+    chosen = {} if album is None else choose_images(run.rows, most=most, among=album.rows >= 0)
     rows = [int(row) for found in chosen.values() for row in found]
     sprites = make_sprites(album.picture(row) for row in rows) if album is not None else make_sprites(())
     first, places = 0, {}

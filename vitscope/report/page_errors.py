@@ -137,13 +137,16 @@ def _explained(run: Run, album: Album, chosen: NDArray[np.int64]) -> tuple[str, 
     from vitscope.report.maps import default_method, explain_batch
     from vitscope.report.subjects import Subject, batches
 
+    images = album.images
+    if images is None:
+        raise InputError("the data set is not at hand: name it with --data")
     model = _model(run)
     method = default_method(model)
     readable = [int(row) for row in chosen if album.picture(int(row)) is not None]
     subjects = [
         Subject(
             run.predictions.names[row],
-            partial(album.images.image, int(album.rows[row])),
+            partial(images.image, int(album.rows[row])),
             int(run.rows.labels[row]),
         )
         for row in readable

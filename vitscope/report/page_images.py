@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from vitscope.errors import EnvironmentFault, ImageError, InputError
 from vitscope.report.pictures import find_pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -24,21 +24,36 @@ if TYPE_CHECKING:
 
 __all__ = ["Album", "find_album"]
 
+_DRAWINGS = "drawings"
+# The figures of an evaluation that show images by their row in the predictions.
+_GALLERIES = (
+    "samples",
+    "misclassified",
+    "confident_errors",
+    "uncertain_hits",
+    "class_gallery",
+    "confused_pairs",
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Album:
     """The pictures behind predictions.
 
     Attributes:
-        images: A data set that holds them.
-        rows: `[image]`, where each prediction's image is in it.
+        rows: `[image]`, where each prediction's image is in the data set; −1 where it is not at hand.
+        images: The data set; None where there are only the pictures that the evaluation kept.
+        held: Those pictures, by their row in the predictions.
     """
 
-    images: ImageSet
     rows: NDArray[np.int64]
+    images: ImageSet | None = None
+    held: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
 
     def picture(self, row: int) -> NDArray[np.uint8] | None:
-        """Return the picture of a prediction, uint8 grey or RGB; None where its file cannot be read."""
+        """Return the picture of a prediction, uint8 grey or RGB; None where it cannot be read."""
+        if self.images is None:
+            return self.held.get(row)
         try:
             return np.asarray(self.images.image(int(self.rows[row])))
         except ImageError:
@@ -50,6 +65,7 @@ def find_album(run: Run, data: str | None) -> Album | None:
 
     Without `data` they are looked for in the folder that the evaluation's command named, and in that of the
     training run; nothing is downloaded. What is found there must have the digest that the predictions keep.
+    Else there are the few that the evaluation's figures were drawn from.
 
     Args:
         run: The run.
@@ -71,9 +87,37 @@ def find_album(run: Run, data: str | None) -> Album | None:
     for source in dict.fromkeys(_sources(run) if made else ()):
         with suppress(InputError, EnvironmentFault):
             album = _matched(_whole(source, predictions), predictions)
-            if album is not None and made in (album.images.digest, album.images.take(album.rows).digest):
+            if album is not None and _made_of(album, made):
                 return album
-    return None
+    return _kept(run)
+
+
+def _made_of(album: Album, digest: str) -> bool:
+    images = album.images
+    return images is not None and digest in (images.digest, images.take(album.rows).digest)
+
+
+def _kept(run: Run) -> Album | None:
+    """Return the pictures that the evaluation's figures were drawn from; None where none were kept."""
+    files = [
+        file for name in _GALLERIES if (file := run.folder / "figures" / _DRAWINGS / f"{name}.npz").is_file()
+    ]
+    if not files:
+        return None
+    from vitscope.figures.kept import read_drawing
+    from vitscope.figures.pictures import Pictures
+
+    held: dict[int, NDArray[np.uint8]] = {}
+    for file in files:
+        with suppress(InputError):
+            draw, _ = read_drawing(file)
+            for value in getattr(draw, "args", ()):
+                if isinstance(value, Pictures):
+                    held |= {row: picture for row, picture in value.held.items() if picture is not None}
+    rows = np.full(len(run.predictions), -1, dtype=np.int64)
+    known = [row for row in held if 0 <= row < len(rows)]
+    rows[known] = known
+    return Album(rows, held=held) if known else None
 
 
 def _sources(run: Run) -> Iterator[str]:
@@ -106,4 +150,4 @@ def _matched(images: ImageSet, predictions: Predictions) -> Album | None:
     if find_pictures(images, predictions.names, predictions.labels) is None:
         return None
     places = {name: index for index, name in enumerate(images.names)}
-    return Album(images, np.array([places[name] for name in predictions.names], dtype=np.int64))
+    return Album(np.array([places[name] for name in predictions.names], dtype=np.int64), images)
