@@ -247,4 +247,4 @@ def kill_often(folder: Path, count: int) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_killed_at_any_moment_the_file_is_whole(tmp_path: Path):
-    kill_often(tmp_path, 5 * 29)  # every delay five times
+    kill_often(tmp_path, 7 * 29)  # every delay seven times

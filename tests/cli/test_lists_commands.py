@@ -7,15 +7,16 @@ import subprocess
 import sys
 
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
 from vitscope.cli.main import app
 from vitscope.data.catalogue import CATALOGUE
 from vitscope.data.sources import dataset_names
-from vitscope.inference.sizes import model_size
+from vitscope.inference.cost import multiply_adds
 from vitscope.models.foreign import is_foreign
-from vitscope.models.registry import MODELS
+from vitscope.models.registry import MODELS, build_model, resolve_options
 from vitscope.trainers.presets import load_preset, preset_names
 from vitscope.trainers.settings import parse_settings
 
@@ -70,13 +71,20 @@ def test_every_preset_is_listed():
 @pytest.mark.slow
 def test_the_sizes_that_presets_state():
     for row in json.loads(run("presets", "--json"))["presets"]:
-        model = {key: value for key, value in row["settings"]["model"].items() if key != "name" and value}
-        assert not set(model) & {"width", "depth"}, "the size of the name alone is compared"
+        settings = parse_settings(row["settings"]).model
         entry = CATALOGUE[row["data"]]
+        form = {"classes": entry.classes, "channels": entry.channels}
         side = 224 if is_foreign(row["model"]) else entry.size[0]
-        size = model_size(row["model"], image_size=side, classes=entry.classes, channels=entry.channels)
-        assert row["million_parameters"] == pytest.approx(size.parameters / 1e6, abs=0.0051)
-        assert row["million_multiply_adds"] == pytest.approx(size.multiply_adds / 1e6, rel=5e-3)
+        options = resolve_options(settings.name, settings.options() | form | {"image_size": side})
+        with torch.device("meta"):
+            network = build_model(settings.name, options).eval()
+            image = torch.zeros(1, entry.channels, side, side)
+        parameters = sum(each.numel() for each in network.parameters())
+        assert row["million_parameters"] == pytest.approx(parameters / 1e6, abs=0.0051)
+        with torch.no_grad():
+            assert row["million_multiply_adds"] == pytest.approx(
+                multiply_adds(network, image) / 1e6, rel=5e-3
+            )
 
 
 def test_a_preset_is_a_file_for_config(tmp_path):
