@@ -45,12 +45,11 @@ PLANS = {
         Job(
             "airbench", "airbench", "cifar10", 4, ("model.width=32", "schedule.warmup_epochs=1", "threads=1")
         ),
-        Job("vit-micro-8000", "vit-micro", "cifar10", 14, ("data.limit=8000",)),
-        Job("vit-micro-8", "vit-micro", "cifar10", 8, ("model.patch_size=8", "threads=1")),
+        Job("vit-micro", "vit-micro", "cifar10", 8, ("threads=1",)),
     ],
     "trial": [Job("trial", "digits", "digits", 3, ("model.depth=1", "model.width=12", "model.heads=2"))],
 }
-PAIRS = {"gpu": ("vit-tiny", "resnet18"), "cpu": ("airbench", "vit-micro-8")}
+PAIRS = {"gpu": ("vit-tiny", "resnet18"), "cpu": ("airbench", "vit-micro")}
 
 
 HEAD = """# What was trained, and what it reached
