@@ -116,9 +116,10 @@ def _draw(embeddings: Sequence[Embedding], color: ColorBy, superclasses: Groups 
     width = float(figure.get_figwidth())
     gap = 0.06
     side = (width - (count + 1) * gap) / count
-    tall = min(side, 0.8 * width)
+    extents = [np.ptp(each.points, axis=0) for each in embeddings]
+    tall = side * float(np.clip(max(down / max(across, 1e-12) for across, down in extents), 0.5, 1))
     lines = [*dict.fromkeys(settings_line(each) for each in embeddings), *([note] if note else [])]
-    foot = _FOOT + 0.13 * (len(lines) - 1)
+    foot = (_FOOT if color in ("correct", "confidence") else 0.24) + 0.13 * (len(lines) - 1)
     head = 0.2
     height = tall + foot + head
     figure.set_layout_engine(None)
@@ -206,7 +207,7 @@ def _name(
     boxes: list[tuple[float, float, float, float]] = []
     for each in present:
         text = shorten(names[each], 0.4 * size[0], size=letters)
-        box = (text_width(text, letters) + 3, letters * 1.25)
+        box = (text_width(text, letters) + (12 if coloured else 3), letters * 1.25)
         far = size[0] + size[1] if len(present) <= _COLOURED else 12.0
         place = _free(anchors[each], box, boxes, size, far)
         if place is None or len(boxes) >= max(_NAMED, _COLOURED):
@@ -216,14 +217,22 @@ def _name(
         if np.hypot(*(np.array(place) - anchors[each])) > letters * 2:
             ends = np.array([anchors[each], place]) / size
             ax.plot(*ends.T, color=GREY, linewidth=0.5, transform=ax.transAxes, zorder=4)
+        x, y = place[0] / size[0], place[1] / size[1]
         written = ax.text(
-            *(np.array(place) / size), text, size=letters, ha="center", va="center", color=BLACK,
-            transform=ax.transAxes, zorder=5, parse_math=False,
-        )  # fmt: skip
+            x, y, text, size=letters, ha="center", va="center", transform=ax.transAxes, zorder=5
+        )
+        written.set_parse_math(False)
         written.set_path_effects([withStroke(linewidth=2.2, foreground="white")])
         if coloured:
-            ax.scatter(*anchors[each] / size, s=10, color=colour, marker=_MARKERS[each // len(_COLOURS)],
-                       edgecolors="white", linewidths=0.6, transform=ax.transAxes, zorder=4)  # fmt: skip
+            marker, start = _MARKERS[each // len(_COLOURS)], x - (box[0] - 9) / 2 / size[0]
+            at: dict[str, Any] = {
+                "transform": ax.transAxes,
+                "zorder": 5,
+                "edgecolors": "white",
+                "linewidths": 0.8,
+            }
+            written.set_x(x + 4 / size[0])
+            ax.scatter([start - 3 / size[0]], [y], s=22, color=colour, marker=marker, **at)
 
 
 def _densest(places: NDArray[np.float64]) -> NDArray[np.float64]:

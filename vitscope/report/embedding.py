@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -26,6 +27,7 @@ from vitscope.inference.layer_features import layer_features
 from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.records.embedding import Embedding
 from vitscope.records.provenance import Provenance
+from vitscope.report.embedding_page import write_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -117,7 +119,8 @@ def report_embedding(
 ) -> EmbeddingReport:
     """Project the features of one or two models to the plane, and write the folder whole or not at all.
 
-    It holds `embedding.json`, `figures/`, `records/*.npz` and `manifest.json`.
+    It holds `embedding.json`, `figures/`, `records/*.npz`, `manifest.json`, and where plotly is installed
+    `embedding.html`, a page that shows each image under the mouse.
 
     Args:
         models: One classifier, or two to be shown side by side, in evaluation mode.
@@ -150,6 +153,8 @@ def report_embedding(
             made[1] = replace(made[1], points=moved)
         report = EmbeddingReport(folder, tuple(made), residual, readout)
         _write(report, chosen, stage)
+        if find_spec("plotly") is not None:
+            write_page(made[0], images.image, stage / "embedding.html")
         write_json(stage / MANIFEST, _manifest(models[0], images, chosen))
     return report
 
@@ -194,7 +199,7 @@ def _embed(
 
 
 def _answers(logits: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    finite = np.isfinite(logits).all(axis=1)
+    finite = np.asarray(np.isfinite(logits).all(axis=1))
     values = np.where(finite[:, None], logits, 0).astype(np.float64)
     values = np.exp(values - values.max(axis=1, keepdims=True))
     confidence = values.max(axis=1) / values.sum(axis=1)
@@ -284,10 +289,8 @@ def _write(report: EmbeddingReport, chosen: Chosen, stage: Path) -> None:
             f"features ({read.token}), fitted on {read.fitted:,} and counted on {read.n:,} other images, "
             "with Wilson 95 % intervals."
         )
-        rows = [
-            (layer, *(float(read.accuracy(kind)[place]) for kind in ("probe", "knn")))
-            for place, layer in enumerate(read.layers)
-        ]
+        shares = zip(read.layers, read.accuracy("probe").tolist(), read.accuracy("knn").tolist(), strict=True)
+        rows: list[tuple[str, float, float]] = list(shares)
         table = Table(("layer", "probe", "knn"), rows)
         save_exhibit(Exhibit("readout", partial(draw_readout, read), said, table), stage / "figures")
     write_json(stage / "embedding.json", report.found())
