@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
 from dataclasses import replace
@@ -12,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.hostile_names import HOSTILE_NAMES
 from tests.report.pages import DIGEST, Parsed, digits, write
@@ -22,7 +24,9 @@ from vitscope.figures.gallery import draw_gallery
 from vitscope.figures.kept import keep_drawing
 from vitscope.figures.pictures import pictures
 from vitscope.paths import write_json
+from vitscope.records.faithfulness import Faithfulness
 from vitscope.records.predictions import Predictions
+from vitscope.report.faithfulness import write_faithfulness
 from vitscope.report.page import report_page
 from vitscope.report.page_text import shown
 
@@ -218,6 +222,37 @@ def test_folders_of_other_models_are_left_alone(evaluated, tmp_path):
     text = Parsed(tmp_path / "r.html").text
     assert "--errors mine" in text
     assert "--errors other" not in text
+
+
+@pytest.mark.slow
+def test_an_embedding_and_evidence_beside_it_are_shown(evaluated, tmp_path):
+    folder = write(evaluated[0], tmp_path / "e")
+    about = {"provenance": {"checkpoint_digest": DIGEST, "created": "2026"}}
+    figures = tmp_path / "points" / "figures"
+    figures.mkdir(parents=True)
+    Image.new("RGB", (3000, 2000), "red").save(figures / "embedding.png")
+    write_json(figures / "captions.json", {"embedding": "1 000 <b>points</b>"})
+    write_json(tmp_path / "points" / "manifest.json", about | {"format": "vitscope.embedding"})
+    scores = np.linspace(0, 1, 24).reshape(3, 1, 8)
+    record = Faithfulness(
+        *(("relevance", "random", "centre"), ("insertion",), scores, ((2, 2),) * 3),
+        fractions={"insertion": np.array([0, 1.0])},
+        curves={"insertion": np.full((3, 8, 2), 0.25)},
+        targets=np.zeros(8, dtype=int),
+        confidence=np.ones(8),
+    )
+    (tmp_path / "f").mkdir()
+    write_faithfulness(record, tmp_path / "f")
+    write_json(tmp_path / "f" / "manifest.json", about | {"format": "vitscope.faithfulness"})
+    report_page({"a": folder}, tmp_path / "r.html", maps=False)
+    parsed = Parsed(tmp_path / "r.html")
+    (figure,) = (about for tag, about in parsed.tags if about.get("alt") == "1 000 <b>points</b>")
+    seen = Image.open(io.BytesIO(base64.b64decode(figure["src"].partition(",")[2])))
+    assert seen.size == (1200, 800)
+    assert "Evidence for explanations" in parsed.text
+    assert f"{scores[0].mean():.2f}" in parsed.text
+    assert "not better than random or centre in insertion" in parsed.text
+    assert "faithfulness best.pth" not in parsed.text
 
 
 def test_only_pages_of_ours_are_replaced(evaluated, tmp_path):

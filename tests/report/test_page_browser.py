@@ -128,6 +128,8 @@ def test_without_script_it_can_be_read(tab, path):
 def test_hostile_names_run_nothing(tab, tmp_path):
     runs = {name: write(hostile(), tmp_path / f"run{index}") for index, name in enumerate(HOSTILE_NAMES[:2])}
     report_page(runs, tmp_path / "report.html", title=HOSTILE_NAMES[3], maps=False)
+    tab.open(tmp_path / "report.html", width=390)
+    assert tab.evaluate("document.documentElement.scrollWidth") == 390
     tab.open(tmp_path / "report.html")
     assert tab.evaluate("document.title") == HOSTILE_NAMES[3]
     for index, name in enumerate(HOSTILE_NAMES):

@@ -29,6 +29,7 @@ _CURVES = {
     "road_lerf": ("ROAD, least relevant first", "pixels taken out, %"),
 }
 _WIDEST = 1200  # pixels of a figure on the page
+_MOST = 6  # figures of an embedding
 
 
 def find_evidence(run: Run) -> dict[str, Any] | None:
@@ -82,12 +83,19 @@ def find_embedding(run: Run) -> dict[str, Any] | None:
     folders = run.beside.get("vitscope.embedding", ())
     if not folders:
         return None
-    files = sorted(folders[0].glob("*.png")) or sorted(folders[0].glob("figures/*.png"))
+    files = sorted((folders[0] / "figures").glob("*.png"))
+    said = _captions(folders[0] / "figures" / "captions.json")
     figures = [
-        {"name": shown(file.stem.replace("_", " ").replace("-", " ")), "address": _figure(file)}
-        for file in files
+        {"name": shown(said.get(file.stem, file.stem)), "address": _figure(file)} for file in files[:_MOST]
     ]
     return {"folder": shown(str(folders[0])), "figures": figures} if figures else None
+
+
+def _captions(path: Path) -> dict[str, str]:
+    """Return what is said of each figure; nothing where there are no captions."""
+    if not path.is_file():
+        return {}
+    return {name: text for name, text in _read(path).items() if isinstance(text, str)}
 
 
 def _figure(file: Path) -> str:
@@ -114,7 +122,5 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path} cannot be read: {error}", hint="make it again with `vitscope faithfulness`"
-        ) from error
+        raise InputError(f"{path} cannot be read: {error}", hint="make its folder again") from error
     return value

@@ -150,6 +150,7 @@
 
     // A large matrix is a picture: the nearest cell that has images, within some pixels of the mouse.
     const map = section.querySelector('.picture');
+    let point = () => {};
     if (map) {
       const classes = map.dataset.order.split(',').map(Number);
       const place = new Map(classes.map((each, index) => [each, index]));
@@ -177,6 +178,7 @@
         return found;
       };
       move(0, 0);
+      point = (cell) => move(...cell.split(',').map((each) => place.get(Number(each))));
       image.addEventListener('click', (event) => {
         const box = image.getBoundingClientRect();
         move(...nearest((event.clientY - box.top) / box.height * width, (event.clientX - box.left) / box.width * width));
@@ -197,6 +199,7 @@
       button.setAttribute('aria-label', `show the images: ${row.cells[0].textContent} taken for ${row.cells[1].textContent}`);
       button.addEventListener('click', () => {
         show(row.dataset.pair);
+        point(row.dataset.pair);
         panel.scrollIntoView({block: 'nearest'});
       });
       row.append(make('td', {}, button));
