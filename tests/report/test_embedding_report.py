@@ -1,0 +1,107 @@
+"""The embedding folder, its figure and its page, and `vitscope embed`."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from tests.browser import chromium
+from tests.hostile_names import HOSTILE_NAMES
+from vitscope.cli.main import app
+from vitscope.figures.embedding import draw_embedding
+from vitscope.records.embedding import Embedding, LayerReadout
+from vitscope.report.embedding_page import embedding_page
+
+
+def made(count, classes):
+    draw = np.random.default_rng(0)
+    labels = np.arange(count) % len(classes)
+    places = draw.normal(size=(len(classes), 2)) * 2
+    predicted = np.where(np.arange(count) % 4 == 0, (labels + 1) % len(classes), labels)
+    names = tuple(f"{index}.png" for index in range(count))
+    points = places[labels] + 0.3 * draw.normal(size=(count, 2))
+    about = {"seed": 0, "trustworthiness": 0.9, "neighbors": 12, "sampled": count}
+    return Embedding(
+        points, labels, predicted, np.full(count, 0.5), tuple(classes), names, "pca", about=about
+    )
+
+
+@pytest.mark.parametrize("classes", [2, 10, 100])
+def test_names_stand_within_the_panel_and_apart(classes):
+    record = made(10 * classes, [f"class number {index}" for index in range(classes)])
+    figure = draw_embedding(record)
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    panel = ax.get_window_extent()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert len(boxes) == classes if classes <= 10 else 10 < len(boxes) <= 40
+    for place, box in enumerate(boxes):
+        assert panel.x0 - 1 <= box.x0 < box.x1 <= panel.x1 + 1
+        assert panel.y0 - 1 <= box.y0 < box.y1 <= panel.y1 + 1
+        assert not any(
+            box.x0 < other.x1 and other.x0 < box.x1 and box.y0 + 2 < other.y1 and other.y0 + 2 < box.y1
+            for other in boxes[place + 1 :]
+        )
+    assert "trustworthiness 0.900 (k = 12)" in figure.texts[-1].get_text()
+
+
+def test_the_command_writes_what_it_tells(tiny_run, tmp_path):
+    out = tmp_path / "embedding"
+    words = [
+        "embed",
+        tiny_run / "best.pth",
+        "--method",
+        "pca",
+        "--limit",
+        "60",
+        "--readout",
+        "--json",
+        "--out",
+        out,
+    ]
+    answer = CliRunner().invoke(app, [str(word) for word in words])
+    assert answer.exit_code == 0, answer.output
+    found = json.loads(answer.stdout)
+    record = Embedding.load(out / "records" / "embedding.npz")
+    assert found["embeddings"][0]["images"] == len(record) == 60
+    assert record.about["trustworthiness"] == found["embeddings"][0]["trustworthiness"]
+    read = LayerReadout.load(out / "records" / "readout.npz")
+    assert found["readout"]["probe"] == read.accuracy("probe").tolist()
+    assert (out / "figures" / "embedding.pdf").exists()
+    assert (out / "figures" / "readout.tex").exists()
+    wrong = CliRunner().invoke(app, ["embed", str(tiny_run / "best.pth"), "--layer", "99", "--method", "pca"])
+    assert wrong.exit_code == 2
+    assert "no layer '99'" in wrong.output
+
+
+@pytest.mark.slow
+def test_the_page_shows_hostile_names_as_text_and_asks_for_nothing(tmp_path):
+    pytest.importorskip("plotly")
+    record = made(75, HOSTILE_NAMES)
+    colours = [Image.new("RGB", (8, 8), (3 * row, 0, 255 - 3 * row)) for row in range(75)]
+    path = tmp_path / "embedding.html"
+    path.write_text(embedding_page(record, colours.__getitem__), encoding="utf-8")
+    with chromium() as page:
+        page.open(path)
+        page.until("document.body.dataset.ready === 'yes'", 40)
+        page.hover(".points path")
+        row = int(page.until("document.getElementById('thumb').dataset.row"))
+        red, _, blue = page.evaluate(
+            "[...thumb.getContext('2d').getImageData(16, 16, 1, 1).data].slice(0, 3)"
+        )
+        assert abs(red - 3 * row) < 16
+        assert abs(blue - 255 + 3 * row) < 16
+        assert f"{row}.png" in page.evaluate("document.getElementById('about').textContent")
+        options = page.evaluate(
+            "[...document.querySelectorAll('#class option')].map((each) => each.textContent)"
+        )
+        assert options[1] == HOSTILE_NAMES[0]
+        assert len(options) == 26
+        for outcome, count in (("wrong", 19), ("right", 56), ("", 75)):
+            page.evaluate(f"outcome.value = '{outcome}'; outcome.dispatchEvent(new Event('change'))")
+            page.until(f"document.querySelectorAll('.points path').length === {count}")
+        assert (page.errors, page.requests, page.dialogs) == ([], [], [])
