@@ -17,6 +17,7 @@ from vitscope.cli.explained import (
     run_explanation,
     table_of,
 )
+from vitscope.cli.figure_options import for_a_paper
 from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet
 from vitscope.cli.subjects import check_out, parse_parts
 from vitscope.cli.wanted import Wanted
@@ -32,6 +33,7 @@ __all__ = ["attention"]
 _LAYERS = "Layers and heads"
 
 
+@for_a_paper
 def attention(
     images: options.Images = None,
     rollout: Annotated[

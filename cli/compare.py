@@ -10,6 +10,7 @@ import typer
 
 from vitscope.cli.console import progress_bar, result, result_json, table, talk
 from vitscope.cli.contenders import name_models, open_contenders, shared_images
+from vitscope.cli.figure_options import for_a_paper
 from vitscope.cli.options import Device, Json, Overwrite, Quiet, Split
 from vitscope.cli.subjects import check_out
 from vitscope.paths import fresh_path
@@ -26,6 +27,7 @@ _COSTS = ("parameters", "multiply-adds", "images/s")
 _SHOWN = 5
 
 
+@for_a_paper
 def compare(
     models: Annotated[
         list[str],

@@ -19,6 +19,7 @@ from vitscope.cli.evaluated import (
     predictions_folder,
 )
 from vitscope.cli.evaluation_summary import summarise
+from vitscope.cli.figure_options import for_a_paper
 from vitscope.cli.one_job import one_job
 from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
 from vitscope.cli.subjects import check_out, data_of, find_model
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 
+@for_a_paper
 def evaluate(
     source: options.Source = None,
     data: options.Data = None,

@@ -10,6 +10,7 @@ import typer
 from vitscope.cli import explanation_options as options
 from vitscope.cli.console import result, result_json
 from vitscope.cli.explained import Asked, Model, Place, method_names, run_explanation
+from vitscope.cli.figure_options import for_a_paper
 from vitscope.cli.mistakes import Errors, explain_errors
 from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet
 from vitscope.cli.subjects import check_out
@@ -22,6 +23,7 @@ _MISTAKES = 8
 _ERRORS = "Errors of an evaluation"
 
 
+@for_a_paper
 def explain(
     images: options.Images = None,
     method: options.MethodName = None,

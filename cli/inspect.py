@@ -9,6 +9,7 @@ import typer
 from vitscope.cli import explanation_options as options
 from vitscope.cli.console import progress_bar, result, result_json, table, talk
 from vitscope.cli.explained import Model, warn
+from vitscope.cli.figure_options import for_a_paper
 from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
 from vitscope.cli.subjects import check_out, data_of
 from vitscope.errors import UsageError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["inspect"]
 
 
+@for_a_paper
 def inspect(
     model: Annotated[
         str | None,
