@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import Normalize
 
 from vitscope.figures.lettering import plain, shorten
-from vitscope.figures.style import contrasting, new_figure, owner, sequential_map, styled
+from vitscope.figures.style import contrasting, new_figure, owner, points, sequential_map, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def draw_agreement(
     ax.set_xticks(range(count), labels, rotation=0 if upright else 90)
     ax.set_yticks(range(count), labels)
     _finish(ax)
-    ax.set_title("Same prediction (%)", size=8)
+    ax.set_title("Same prediction (%)", size=points(8))
     return owner(ax)
 
 
@@ -81,7 +81,7 @@ def draw_overlap(
     ax.set_xticks([0, 1], [f"{model} right", f"{model} wrong"])
     ax.set_yticks([0, 1], [f"{reference} right", f"{reference} wrong"], rotation=90, va="center")
     _finish(ax)
-    ax.set_title(f"Same prediction: {100 * overlap.same:.1f} %", size=8)
+    ax.set_title(f"Same prediction: {100 * overlap.same:.1f} %", size=points(8))
     return owner(ax)
 
 
@@ -91,7 +91,7 @@ def _write(ax: Axes, image: AxesImage, shares: NDArray[np.float64], texts: list[
             continue
         colour = contrasting(image.to_rgba(np.array([share])).tolist()[0])
         text = texts[row][column]
-        ax.text(column, row, text, ha="center", va="center", color=colour, size=7)
+        ax.text(column, row, text, ha="center", va="center", color=colour, size=points(7))
 
 
 def _finish(ax: Axes) -> None:

@@ -11,7 +11,7 @@ from vitscope.errors import InputError
 from vitscope.figures.framing import framed, with_room
 from vitscope.figures.lettering import plain, shorten, shorten_pair, worded
 from vitscope.figures.overlay import Scale, enlarged, overlay, pixels, reduced, whole, whole_pixels
-from vitscope.figures.style import LIGHT, figure_width, new_figure, styled
+from vitscope.figures.style import LIGHT, figure_width, new_figure, points, styled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,7 +188,7 @@ def _show_map(
 def _name(ax: Axes, name: str) -> None:
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-    plain([ax.set_title(shorten(name, 110, size=8), fontsize=8, pad=3)])
+    plain([ax.set_title(shorten(name, 110, size=8), fontsize=points(8), pad=3)])
 
 
 def _outline(ax: Axes, box: Box) -> None:
@@ -213,7 +213,7 @@ def _bar(figure: Figure, drawn: AxesImage, axes: list[Axes], scale: Scale, note:
         bar.set_ticks(list(ticks), labels=list(ticks.values()))
     bar.outline.set_visible(False)
     width = figure.get_figwidth() * 72
-    plain([bar.ax.set_xlabel(shorten(note, 0.9 * width, size=7), fontsize=7, labelpad=1)])
+    plain([bar.ax.set_xlabel(shorten(note, 0.9 * width, size=7), fontsize=points(7), labelpad=1)])
 
 
 def _title(figure: Figure, prediction: tuple[str, float] | None, explained: str) -> None:
@@ -226,7 +226,7 @@ def _title(figure: Figure, prediction: tuple[str, float] | None, explained: str)
     else:
         name, explained = shorten_pair(name, worded(explained, "class"), room - 40, size=9)
         text = f"predicted: {name}  ({100 * confidence:.1f} %), explained: {explained}"
-    plain([figure.suptitle(text, fontsize=9)])
+    plain([figure.suptitle(text, fontsize=points(9))])
 
 
 def _head_name(head: Heatmap) -> str:

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from vitscope.analysis.significance import LEVEL
 from vitscope.figures.lettering import plain, shorten
 from vitscope.figures.model_accuracy import per_cent
-from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, new_figure, owner, styled
+from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, new_figure, owner, points, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ def draw_class_differences(
         _row(ax, row, difference, index)
     labels = [shorten(classes.classes[index], 0.45 * width, size=6.5) for index in chosen.tolist()]
     ax.set_yticks(range(len(labels)), labels)
-    ax.tick_params(axis="y", length=0, labelsize=6.5)
+    ax.tick_params(axis="y", length=0, labelsize=points(6.5))
     plain(ax.get_yticklabels())
     if cut:
         ax.axhline(_MOST / 2 - 0.5, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
@@ -67,7 +67,7 @@ def draw_class_differences(
     ax.set_xlabel(f"{model} \N{MINUS SIGN} {reference}, accuracy by class (points)", parse_math=False)
     if cut:
         half = _MOST // 2
-        ax.set_title(f"The {half} highest and {half} lowest of {len(order):,} classes", size=7)
+        ax.set_title(f"The {half} highest and {half} lowest of {len(order):,} classes", size=points(7))
     return owner(ax)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.errors import InputError
+from vitscope.figures.lettering import folded, text_width
 from vitscope.figures.montage import Sheet, picture_at
 from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, figure_width, styled
 
@@ -24,7 +25,8 @@ _NAME = 0.95  # inches for a class's name and accuracy
 _EDGE, _SPACE, _MIDDLE = 0.05, 0.05, 0.12  # inches: at both sides, between images, between right and wrong
 _CAPTION, _BETWEEN = 0.12, 0.06  # inches below an image, and from there to the next row
 _HEAD = 0.5
-_LEAST = 1.6  # inches for what stands above the right images
+_LEAST, _LINE = 1.6, 0.13  # inches for what stands above the right images, and of a title's second line
+_SLIMMEST = 0.36  # inches of an image: where the paper is narrow, fewer are drawn
 _WIDEST = 0.75  # inches of an image, where there are few
 _PAGE = 8.8  # inches that all rows together may take, so that the figure stays on a page
 _SIZE = 6.0  # points
@@ -51,36 +53,48 @@ def draw_class_gallery(images: Images, source: Predictions | Outcomes, samples: 
     if not len(samples.index):
         raise InputError("expected samples of at least one class to draw, got none")
     rows = outcomes(source)
+    room = (figure_width() - _NAME - 2 * _EDGE - _MIDDLE) / 2
     most = max(1, *(len(drawn) for drawn in (*samples.right, *samples.wrong)))
-    width = min(_WIDEST, (figure_width() - _NAME - 2 * _EDGE - _MIDDLE - 2 * most * _SPACE) / (2 * most))
+    most = min(most, int(room / (_SLIMMEST + _SPACE)))
+    width = min(_WIDEST, room / most - _SPACE)
     down = max(0.2, min(width, _PAGE / len(samples.index) - _CAPTION - _BETWEEN))
     step = down + _CAPTION + _BETWEEN
-    sheet = Sheet(_HEAD + len(samples.index) * step)
-    starts = (_EDGE + _NAME, _EDGE + _NAME + max(most * (width + _SPACE), _LEAST) + _MIDDLE)
-    _head(sheet, samples, starts)
+    title = folded(_title(samples), 72 * (figure_width() - 0.1), size=8)
+    head = _HEAD + _LINE * (len(title) - 1)
+    sheet = Sheet(head + len(samples.index) * step)
+    starts = (_EDGE + _NAME, _EDGE + _NAME + max(most * (width + _SPACE), min(_LEAST, room)) + _MIDDLE)
+    for number, line in enumerate(title):
+        sheet.text(figure_width() / 2, 0.12 + _LINE * number, line, size=8, ha="center")
+    _groups(sheet, starts, head - 0.13)
     for row, index in enumerate(samples.index.tolist()):
-        top = _HEAD + row * step
+        top = head + row * step
         if row:
             rule = top - 0.75 * _BETWEEN
             sheet.ax.plot([_EDGE, figure_width() - _EDGE], [rule, rule], color=LIGHT, linewidth=0.5)
         _name(sheet, samples, row, rows.classes[index], top + down / 2)
         for start, drawn in zip(starts, (samples.right[row], samples.wrong[row]), strict=True):
             box = (start, top, width, down)
-            _examples(sheet, images, rows, drawn, box)
+            _examples(sheet, images, rows, drawn[:most], box)
     return sheet.figure
 
 
-def _head(sheet: Sheet, samples: ClassSamples, starts: tuple[float, float]) -> None:
+def _title(samples: ClassSamples) -> str:
     shown = len(samples.index)
     if shown == samples.n_classes:
         which = "All classes, the lowest accuracy first"
     else:
         which = f"The {shown} classes of the lowest accuracy, of {samples.n_classes:,}"
-    title = f"{which}; images drawn at random (seed {samples.seed})"
-    sheet.text(figure_width() / 2, 0.12, title, width=figure_width() - 0.1, size=8, ha="center")
-    y = _HEAD - 0.13
-    sheet.text(starts[0], y, "✓ right, with the confidence", color=BLUE)
-    sheet.text(starts[1], y, "✗ wrong, with the class it was taken for", color=VERMILLION)
+    return f"{which}; images drawn at random (seed {samples.seed})"
+
+
+def _groups(sheet: Sheet, starts: tuple[float, float], y: float) -> None:
+    """Write what the images of both groups are, in as many words as there is room for."""
+    right = ("✓ right, with the confidence", "✓ right, confidence", "✓ right")
+    wrong = ("✗ wrong, with the class it was taken for", "✗ wrong, taken for")
+    rooms = (starts[1] - starts[0] - 0.05, figure_width() - _EDGE - starts[1])
+    for lines, start, room, colour in zip((right, wrong), starts, rooms, (BLUE, VERMILLION), strict=True):
+        line = next((each for each in lines if text_width(each, 7) <= 72 * room), lines[-1])
+        sheet.text(start, y, line, color=colour)
 
 
 def _name(sheet: Sheet, samples: ClassSamples, row: int, name: str, middle: float) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from matplotlib.patches import Rectangle
 
 from vitscope.figures.lettering import plain, shorten, text_width
-from vitscope.figures.style import BLACK
+from vitscope.figures.style import BLACK, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,7 +106,7 @@ def _name_group(ax: Axes, text: str, row: float) -> None:
         rotation=270,
         ha="left",
         va="center",
-        size=6,
+        size=points(6),
         annotation_clip=False,
     )
 

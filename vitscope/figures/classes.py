@@ -10,7 +10,18 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from vitscope.figures.lettering import plain, shorten, write_beside
-from vitscope.figures.style import BLACK, GREEN, GREY, LIGHT, ORANGE, VERMILLION, new_figure, owner, styled
+from vitscope.figures.style import (
+    BLACK,
+    GREEN,
+    GREY,
+    LIGHT,
+    ORANGE,
+    VERMILLION,
+    new_figure,
+    owner,
+    points,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -129,7 +140,7 @@ def _panel(ax: Axes, result: ClassAccuracy, order: NDArray[np.int64], *, width: 
 def _row(ax: Axes, row: int, result: ClassAccuracy, index: int) -> None:
     if not result.n[index]:
         place = ax.get_yaxis_transform()
-        ax.text(0.02, row, "no images", transform=place, va="center", color=GREY, size=6.5)
+        ax.text(0.02, row, "no images", transform=place, va="center", color=GREY, size=points(6.5))
         return
     share = float(result.accuracy[index])
     grade = _grade(share)
@@ -148,7 +159,7 @@ def _note(place: Axes | Figure, result: ClassAccuracy) -> None:
         return
     text = f"{missing:,} of {len(result.n):,} classes {'has' if missing == 1 else 'have'} no images"
     if isinstance(place, Figure):
-        place.supxlabel(text, size=7, color=GREY)
+        place.supxlabel(text, size=points(7), color=GREY)
     else:
         place.set_xlabel(f"{place.get_xlabel()}; {text}")
 

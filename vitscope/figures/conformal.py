@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from vitscope.figures.lettering import plain, shorten
-from vitscope.figures.style import BLUE, GREEN, LIGHT, VERMILLION, new_figure, owner, styled
+from vitscope.figures.style import BLUE, GREEN, LIGHT, VERMILLION, new_figure, owner, points, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ def draw_conformal(result: ConformalResult, *, ax: Axes | None = None) -> Figure
     """
     if ax is not None:
         _by_class(ax, result)
-        ax.set_title(ax.get_title(), size=7, pad=28)  # the legend stands between
+        ax.set_title(ax.get_title(), size=points(7), pad=28)  # the legend stands between
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), **_LEGEND | {"ncols": 1})
         return owner(ax)
     rows = min(_CLASSES, int(np.count_nonzero(result.class_n)))
@@ -54,7 +54,7 @@ def draw_conformal(result: ConformalResult, *, ax: Axes | None = None) -> Figure
     classes = right.subplots()
     _by_class(classes, result)
     right.legend(*classes.get_legend_handles_labels(), loc="outside upper center", **_LEGEND)
-    figure.suptitle(_title(result), size=8)
+    figure.suptitle(_title(result), size=points(8))
     return figure
 
 
@@ -90,7 +90,7 @@ def _by_size(ax: Axes, result: ConformalResult) -> None:
         ax.plot([place], [part.covered / part.n], "s", color=GREEN, markersize=4, markeredgewidth=0)
     crowded = len(strata) > 5
     ax.set_xticks(range(len(strata)), [_span(part) for part in strata])
-    ax.tick_params(axis="x", labelsize=6 if crowded else 7, labelrotation=35 if crowded else 0)
+    ax.tick_params(axis="x", labelsize=points(6) if crowded else 7, labelrotation=35 if crowded else 0)
     ax.set(ylim=(-0.03, 1.03), xlabel="Classes in the set", ylabel="Coverage (%)")
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
     ax.grid(axis="y", color=LIGHT, linewidth=0.5)
@@ -106,7 +106,7 @@ def _by_class(ax: Axes, result: ConformalResult) -> None:
         ax.plot([share], [row], "o", color=BLUE, markersize=4, markeredgewidth=0, zorder=3)
     names = [shorten(result.classes[index], _NAME, size=7) for index in order]
     ax.set_yticks(range(len(order)), names)
-    ax.tick_params(axis="y", length=0, labelsize=7)
+    ax.tick_params(axis="y", length=0, labelsize=points(7))
     plain(ax.get_yticklabels())
     room = max(0.0, 3 - len(order)) / 2
     ax.set_ylim(len(order) - 0.4 + room, -0.6 - room)
@@ -119,7 +119,7 @@ def _by_class(ax: Axes, result: ConformalResult) -> None:
     ax.spines["left"].set_visible(False)
     ax.set_xlabel("Coverage (%)")
     if len(order) < held.size:
-        ax.set_title(f"The {len(order)} lowest of {held.size:,} classes", size=7)
+        ax.set_title(f"The {len(order)} lowest of {held.size:,} classes", size=points(7))
 
 
 def _promise(ax: Axes, result: ConformalResult, *, upright: bool) -> None:

@@ -19,6 +19,7 @@ from vitscope.figures.style import (
     figure_width,
     new_figure,
     owner,
+    points,
     sequential_map,
     styled,
 )
@@ -190,7 +191,7 @@ def _add_bar(ax: Axes, image: AxesImage, place: Axes, *, count: int) -> None:
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
     bar.outline.set_linewidth(0.6)
     if diagonal:
-        bar.ax.set_title("right", size=7, loc="left")
+        bar.ax.set_title("right", size=points(7), loc="left")
 
 
 def _list_pairs(ax: Axes, result: Confusion, order: ClassOrder, plan: _Plan) -> None:
@@ -219,4 +220,4 @@ def _write(
 ) -> None:
     """Write a line at a place in points from the figure's lower left corner."""
     x, y = place[0] / 72 / figure.get_figwidth(), place[1] / 72 / figure.get_figheight()
-    figure.text(x, y, text, size=6.5, color=color, ha=ha, va="center")
+    figure.text(x, y, text, size=points(6.5), color=color, ha=ha, va="center")

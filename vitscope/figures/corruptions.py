@@ -21,6 +21,7 @@ from vitscope.figures.style import (
     figure_width,
     new_figure,
     owner,
+    points,
     styled,
 )
 
@@ -76,7 +77,7 @@ def draw_corruptions(result: CorruptionResult, *, ax: Axes | None = None) -> Fig
         place.set_xlabel("Severity")
     for place in grid[:, 0]:
         place.set_ylabel("Error (%)")
-    figure.suptitle(_title(result), size=8)
+    figure.suptitle(_title(result), size=points(8))
     return figure
 
 
@@ -141,7 +142,7 @@ def _legend(ax: Axes, title: str, *, columns: int) -> None:
         "handletextpad": 0.5,
         "labelspacing": 0.25,
     }
-    ax.legend(title=title, title_fontsize=8, alignment="left", fontsize=6.5, **style)
+    ax.legend(title=title, title_fontsize=points(8), alignment="left", fontsize=points(6.5), **style)
 
 
 def _labels(ax: Axes) -> None:

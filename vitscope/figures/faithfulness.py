@@ -22,6 +22,7 @@ from vitscope.figures.style import (
     VERMILLION,
     new_figure,
     owner,
+    points,
     styled,
 )
 from vitscope.records.faithfulness import CENTRE, METRICS, is_baseline
@@ -109,7 +110,7 @@ def draw_perturbation_curve(curves: Mapping[str, MeanCurve], kind: str, *, ax: A
         )
     title, label = _TITLES[kind]
     better = "lower" if kind in _LOW else "higher"
-    ax.set_title(f"{title} ({better} is better)", size=8)
+    ax.set_title(f"{title} ({better} is better)", size=points(8))
     ax.set_xlabel(label)
     ax.set_xlim(0, 100)
     ax.set_ylim(0, 1)
@@ -178,8 +179,8 @@ def _panel(ax: Axes, ranking: MethodRanking, column: int, *, names: bool) -> Non
         ax.plot([value], [row], marker, color=colour, markerfacecolor=face, markersize=_MARKER, zorder=3)
     labels = [shorten(ranking.methods[place], 85, size=6.5) for place in ranking.order]
     ax.set_yticks(range(len(labels)), labels if names else [""] * len(labels))
-    ax.tick_params(axis="y", length=0, labelsize=6.5)
-    ax.tick_params(axis="x", labelsize=6.5)
+    ax.tick_params(axis="y", length=0, labelsize=points(6.5))
+    ax.tick_params(axis="x", labelsize=points(6.5))
     plain(ax.get_yticklabels())
     ax.set_ylim(len(labels) - 0.4, -0.6)
     ax.spines["left"].set_visible(False)
@@ -190,9 +191,9 @@ def _panel(ax: Axes, ranking: MethodRanking, column: int, *, names: bool) -> Non
     ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     # A power of ten apart from the numbers would lie on the label below them.
     ax.xaxis.set_major_formatter(FuncFormatter(_tick))
-    ax.set_title(metric.title, size=7.5)
+    ax.set_title(metric.title, size=points(7.5))
     images = int(ranking.measured[column])
-    ax.set_xlabel(f"{metric.better} is better, n = {images:,}", size=6.5)
+    ax.set_xlabel(f"{metric.better} is better, n = {images:,}", size=points(6.5))
 
 
 def _end(ranking: MethodRanking, column: int) -> float:
@@ -216,7 +217,7 @@ def _beyond(ax: Axes, row: int, value: float, end: float) -> None:
         textcoords="offset points",
         ha="right",
         va="center",
-        size=6,
+        size=points(6),
         color=GREY,
     )
 

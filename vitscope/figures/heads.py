@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from vitscope.figures.layer_names import label_layers
-from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, figure_width, new_figure, styled
+from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, figure_width, new_figure, points, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,10 +51,10 @@ def draw_head_statistics(statistics: HeadStatistics, *, figure: Figure | None = 
         _dots(ax, statistics, name)
         kind = label_layers(ax.xaxis, statistics.layers, pitch=pitch)
         ax.set_xlabel(kind, labelpad=2)
-        ax.set_title(_SHOWN[name], fontsize=7.5, loc="left", pad=4)
+        ax.set_title(_SHOWN[name], fontsize=points(7.5), loc="left", pad=4)
     heads = next(iter(statistics.means.values())).shape[1]
     counted = f"{statistics.images:,} images, {heads} head{'s' if heads > 1 else ''} a block"
-    figure.supxlabel(f"{counted}; dashed: uniform attention", fontsize=7, color=GREY)
+    figure.supxlabel(f"{counted}; dashed: uniform attention", fontsize=points(7), color=GREY)
     return figure
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vitscope.errors import InputError
-from vitscope.figures.style import BLACK, BLUE, GREEN, GREY, LIGHT, VERMILLION, new_figure, styled
+from vitscope.figures.style import BLACK, BLUE, GREEN, GREY, LIGHT, VERMILLION, new_figure, points, styled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,4 +121,4 @@ def _name_best(ax: Axes, table: pd.DataFrame, best_epoch: int) -> None:
         return
     share = 100 * float(value.iloc[-1])
     ax.plot([best_epoch], [share], "*", color=BLACK, markersize=8, markeredgewidth=0, zorder=4)
-    ax.set_title(f"★ best: epoch {best_epoch}, validation {share:.2f} %", size=8)
+    ax.set_title(f"★ best: epoch {best_epoch}, validation {share:.2f} %", size=points(8))

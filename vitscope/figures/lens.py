@@ -16,6 +16,7 @@ from vitscope.figures.style import (
     VERMILLION,
     figure_width,
     new_figure,
+    points,
     styled,
 )
 
@@ -57,17 +58,19 @@ def draw_lens(curves: LensCurves, lens: Lens, *, figure: Figure | None = None) -
     left, right = figure.subplots(1, 2, sharey=True)
     for name, (label, colour, marker) in _LINES.items():
         _curve(left, curves.values[name], curves.intervals[name], label=label, colour=colour, marker=marker)
-    left.set_title(f"Means over {curves.n:,} images", fontsize=8, loc="left")
+    left.set_title(f"Means over {curves.n:,} images", fontsize=points(8), loc="left")
     left.set_ylabel("Share or probability")
     _images(right, lens)
-    right.set_title("p of the true class, image by image", fontsize=8, loc="left")
+    right.set_title("p of the true class, image by image", fontsize=points(8), loc="left")
     pitch = 72 * (figure_width() / 2 - 0.5) / len(curves.layers)
     for ax in (left, right):
         ax.set_xlabel(label_layers(ax.xaxis, curves.layers, pitch=pitch), labelpad=2)
         ax.set(ylim=(-0.02, 1.02), xlim=(-0.3, len(curves.layers) - 0.7))
         ax.grid(axis="y", color=LIGHT, linewidth=0.5)
         handles, labels = ax.get_legend_handles_labels()
-        ax.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1, fontsize=7)
+        ax.legend(
+            handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1, fontsize=points(7)
+        )
     return figure
 
 

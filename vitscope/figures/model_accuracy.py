@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from vitscope.analysis.rounding import rounded_p
 from vitscope.analysis.significance import LEVEL
 from vitscope.figures.lettering import plain, shorten, write_beside
-from vitscope.figures.style import BLACK, BLUE, GREY, LIGHT, VERMILLION, new_figure, owner, styled
+from vitscope.figures.style import BLACK, BLUE, GREY, LIGHT, VERMILLION, new_figure, owner, points, styled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,7 @@ def draw_model_accuracy(comparison: Comparison, *, ax: Axes | None = None) -> Fi
     names = [f"{shorten(name, _NAME, size=7.5)}  {letter(row)}" for row, name in enumerate(comparison.models)]
     _rows(ax, len(names))
     ax.set_yticks(range(len(names)), names)
-    ax.tick_params(axis="y", labelsize=7.5)
+    ax.tick_params(axis="y", labelsize=points(7.5))
     plain(ax.get_yticklabels())
     ax.set_xlabel(f"Accuracy (%), n = {comparison.n:,}")
     return owner(ax)
@@ -127,7 +127,7 @@ def _above(ax: Axes, row: int, value: float, text: str) -> None:
         textcoords="offset points",
         ha="center",
         va="bottom",
-        size=6.5,
+        size=points(6.5),
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
     )
 

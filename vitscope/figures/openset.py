@@ -18,6 +18,7 @@ from vitscope.figures.style import (
     VERMILLION,
     new_figure,
     owner,
+    points,
     styled,
 )
 
@@ -75,7 +76,7 @@ def draw_open_set(result: OpenSet, *, ax: Axes | None = None) -> Figure:
     for place, score in zip(places, result.scores, strict=True):
         _histogram(place, score)
     places[-1].set_xlabel("Score (higher is more foreign)")
-    right.supylabel("Share of images (%)", size=8)
+    right.supylabel("Share of images (%)", size=points(8))
     right.legend(handles=_kinds(), loc="outside upper center", ncols=2, handlelength=1.6)
     return figure
 
@@ -100,7 +101,7 @@ def _curves(ax: Axes, result: OpenSet) -> None:
     ax.set(xlabel="Known images called foreign (%)", ylabel="Foreign images found (%)")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(lambda value, _: f"{100 * value:g}")
-    ax.set_title(f"{result.n_known:,} known and {result.n_foreign:,} foreign images", size=8)
+    ax.set_title(f"{result.n_known:,} known and {result.n_foreign:,} foreign images", size=points(8))
 
 
 def _kinds() -> list[Patch]:
@@ -120,4 +121,4 @@ def _histogram(ax: Axes, score: OpenSetScore) -> None:
     ax.yaxis.set_major_locator(MaxNLocator(3))
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
     ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.set_title(_NAMES[score.name], size=7, pad=2)
+    ax.set_title(_NAMES[score.name], size=points(7), pad=2)

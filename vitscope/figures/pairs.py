@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitscope.errors import InputError
-from vitscope.figures.lettering import shorten_pair, text_width
+from vitscope.figures.lettering import folded, shorten_pair, text_width
 from vitscope.figures.montage import Sheet, picture_at
 from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, figure_width, styled
 
@@ -56,16 +56,19 @@ def draw_pairs(images: Images, classes: Sequence[str], pairs: Sequence[PairSampl
     side = (figure_width() - 2 * _EDGE - 3 * _MIDDLE - (sum(counts) - 4) * _SPACE) / sum(counts)
     side = min(side, 0.75)
     step = side + _LETTERS + _BETWEEN
-    sheet = Sheet(_HEAD + len(pairs) * step)
     which = f"The {len(pairs)} most confused pairs" if len(pairs) > 1 else "The most confused pair"
     title = f"{which} of classes; images drawn at random (seed {pairs[0].seed})"
-    sheet.text(figure_width() / 2, 0.12, title, width=figure_width() - 0.1, size=8, ha="center")
+    lines = folded(title, 72 * (figure_width() - 0.1), size=8)
+    head = _HEAD + 0.13 * (len(lines) - 1)
+    sheet = Sheet(head + len(pairs) * step)
+    for number, line in enumerate(lines):
+        sheet.text(figure_width() / 2, 0.12 + 0.13 * number, line, size=8, ha="center")
     # Groups end where their images could: the letters above need the room of a whole group.
     widths = [count * side + (count - 1) * _SPACE for count in counts]
     spare = (figure_width() - 2 * _EDGE - sum(widths)) / 3
     lefts = _EDGE + np.concatenate([[0.0], np.cumsum(np.array(widths[:-1]) + spare)])
     for number, pair in enumerate(pairs):
-        top = _HEAD + number * step
+        top = head + number * step
         if number:
             rule = top - 0.4 * _BETWEEN
             sheet.ax.plot([_EDGE, figure_width() - _EDGE], [rule, rule], color=LIGHT, linewidth=0.5)

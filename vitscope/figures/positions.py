@@ -8,7 +8,7 @@ import numpy as np
 
 from vitscope.figures.lettering import plain, shorten
 from vitscope.figures.overlay import COLOURS
-from vitscope.figures.style import LIGHT, new_figure, owner, styled
+from vitscope.figures.style import LIGHT, new_figure, owner, points, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,8 +58,8 @@ def draw_position_similarity(similarity: PositionSimilarity, *, ax: Axes | None 
     _label(ax, down, across, rows=rows, columns=columns)
     bar = owner(ax).colorbar(drawn, ax=ax, fraction=0.05, pad=0.03, aspect=30)
     bar.outline.set_visible(False)
-    bar.set_label("Cosine similarity", fontsize=7.5)
-    plain([ax.set_title(shorten(similarity.name, 72 * 3.4, size=7.5), fontsize=7.5)])
+    bar.set_label("Cosine similarity", fontsize=points(7.5))
+    plain([ax.set_title(shorten(similarity.name, 72 * 3.4, size=7.5), fontsize=points(7.5))])
     return owner(ax)
 
 
@@ -85,6 +85,6 @@ def _label(ax: Axes, down: NDArray[np.intp], across: NDArray[np.intp], *, rows: 
     gap = max(1, round(max(rows, columns) / 10))
     ax.set_yticks([place * (rows + gap) + (rows - 1) / 2 for place in range(len(down))], down + 1)
     ax.set_xticks([place * (columns + gap) + (columns - 1) / 2 for place in range(len(across))], across + 1)
-    ax.tick_params(length=0, labelsize=6.5)
+    ax.tick_params(length=0, labelsize=points(6.5))
     ax.spines[:].set_visible(False)
     ax.set(xlabel="Patch column", ylabel="Patch row", facecolor=LIGHT)

@@ -13,6 +13,7 @@ from vitscope.figures.style import (
     GREY,
     LIGHT,
     VERMILLION,
+    current_style,
     figure_width,
     new_figure,
     owner,
@@ -61,9 +62,10 @@ def draw_reliability(
         ax.set_title(_title(result, smooth), size=8)
         ax.legend(loc="best", handlelength=1.6)
         return owner(ax)
-    figure = new_figure(_height(_SIDE, lines=2), width=_LEFT + _SIDE + _RIGHT)
+    side = min(_SIDE, figure_width() - _LEFT - _RIGHT)
+    figure = new_figure(_height(side, lines=2), width=_LEFT + side + _RIGHT)
     figure.set_layout_engine("none")
-    diagram, counts = _places(figure, _SIDE, left=_LEFT)
+    diagram, counts = _places(figure, side, left=_LEFT)
     _diagram(diagram, result, smooth)
     diagram.set_title(_title(result, smooth), size=8)
     _counts(counts, result)
@@ -119,7 +121,7 @@ def _height(side: float, *, lines: int) -> float:
 
 def _places(figure: Figure, side: float, *, left: float) -> tuple[Axes, Axes]:
     """Add square axes and, below them, as wide ones for the counts, in inches from the left edge."""
-    width, height = figure.get_size_inches()
+    width, height = figure.get_size_inches() / current_style().venue.scale
     places = ((_BOTTOM + _COUNTS + _GAP, side), (_BOTTOM, _COUNTS))
     diagram, counts = (
         figure.add_axes((left / width, low / height, side / width, tall / height)) for low, tall in places

@@ -8,7 +8,7 @@ import numpy as np
 
 from vitscope.figures.layer_names import label_layers
 from vitscope.figures.lettering import plain, shorten
-from vitscope.figures.style import contrasting, new_figure, owner, sequential_map, styled
+from vitscope.figures.style import contrasting, new_figure, owner, points, sequential_map, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ def draw_similarity(similarity: Similarity, *, ax: Axes | None = None) -> Figure
         _write(ax, similarity, drawn, size=min(7.0, 72 * scale / 3))
     bar = owner(ax).colorbar(drawn, ax=ax, fraction=0.05, pad=0.03, aspect=25, ticks=[0, 0.5, 1])
     bar.outline.set_visible(False)
-    bar.set_label(f"Linear CKA, {similarity.images:,} images", fontsize=7.5)
+    bar.set_label(f"Linear CKA, {similarity.images:,} images", fontsize=points(7.5))
     return owner(ax)
 
 
