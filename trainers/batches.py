@@ -27,6 +27,8 @@ class Batch:
         mix: How the batch's images are mixed; None where they are not.
         places: Where in `inputs` a row of the batch is; None where they are the same.
         inputs: Normalised images, of the rows and of the rows that are mixed into them.
+        idle: Whether the batch has too few images for this process: it goes along with one that is another's,
+            which counts for nothing here, since all processes must make the step.
     """
 
     epoch: int
@@ -36,6 +38,7 @@ class Batch:
     mix: Mix | None
     places: Tensor | None
     inputs: Tensor
+    idle: bool = False
 
     @property
     def size(self) -> int:

@@ -161,7 +161,7 @@ class Engine:
             self.mixing.draw(seed, epoch, step, len(part), self.preprocessing.size) if mixing else None
             for step, part in enumerate(parts, first)
         ]
-        rows = [torch.tensor(self.here.rows(len(part))) for part in parts]
+        rows = [torch.tensor(self.here.rows(len(part)) or range(1)) for part in parts]
         needed = [needed_rows(own, mix) for own, mix in zip(rows, mixes, strict=True)]
         samples = [part[these] for part, these in zip(parts, needed, strict=True)]
         every = zip(parts, mixes, rows, needed, self.loader.batches(samples, draws), strict=True)
@@ -169,7 +169,8 @@ class Engine:
             with _memory_for(len(own)):
                 inputs = self._inputs(pixels, draws[part[these]])
             labels = self.labels[part.to(self.device)]
-            yield Batch(epoch, part, labels, own, mix, places_of(these, len(part)), inputs)
+            places, idle = places_of(these, len(part)), not self.here.rows(len(part))
+            yield Batch(epoch, part, labels, own, mix, places, inputs, idle)
 
     def _inputs(self, pixels: Tensor, draws: Tensor) -> Tensor:
         augmented = self.augmentation.apply(pixels, draws, cropped=self.loader.cropped)
@@ -191,10 +192,11 @@ class Engine:
                 with self.autocast:
                     outputs = self.objective.outputs(self.forward, batch, rows)
                 losses, hits = self.objective.losses(outputs, batch, rows)
-                part = losses.sum() / batch.size
+                counted = 0 if batch.idle else 1
+                part = counted * losses.sum() / batch.size
                 # The processes' gradients are averaged, their parts of the mean are to be summed.
                 self._backward(part * here.world)
-            told += torch.stack([part.detach(), hits])
+            told += torch.stack([part.detach(), counted * hits])
         if settings.clip_grad is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_grad)
         self.optimizer.step()

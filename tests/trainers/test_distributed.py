@@ -11,7 +11,7 @@ import torch
 from tests.oracles.forked import shared
 from tests.trainers.runs import STEPS, Journal, assert_same_run, history, small
 from vitscope.checkpoint.files import load_checkpoint
-from vitscope.errors import Interrupted
+from vitscope.errors import Interrupted, VitscopeError
 from vitscope.trainers.training import resume, train
 
 # Dropout differs between processes, and is off.
@@ -50,6 +50,13 @@ def test_two_processes_are_as_one(tmp_path, changes):
         torch.testing.assert_close(tensor, second[name], rtol=0, atol=1e-3, msg=name)
 
 
+def test_a_last_batch_of_fewer_images_than_processes(tmp_path):
+    changes = {"batch_size": 97, "epochs": 2}  # 97 and 2 of 99 images, the two among three processes
+    train(small(**PLAIN | changes), out=tmp_path / "one", device="cpu")
+    shared(3, whole, tmp_path / "three", changes)
+    assert_close_runs(tmp_path / "one", tmp_path / "three")
+
+
 def stopped(rank, folder):
     act = None if rank else lambda: os.kill(os.getpid(), signal.SIGINT)
     try:
@@ -73,6 +80,22 @@ def test_a_signal_to_one_stops_all_and_they_go_on_together(tmp_path):
     assert shared(2, resumed, tmp_path / "run") == [3, 3]
     assert_same_run(tmp_path / "run", tmp_path / "whole")
     assert not list((tmp_path / "run").rglob(".*"))
+
+
+def told_of(rank, folder):
+    try:
+        train(small(**PLAIN), out=folder, device="cpu")
+    except VitscopeError as error:
+        return type(error).__name__, str(error), error.exit_code
+    return None
+
+
+def test_a_fault_of_one_is_no_bug_of_the_others(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "notes.txt").write_text("mine")
+    first, second = shared(2, told_of, tmp_path / "kept")
+    assert first[0] == "OutputError", first
+    assert second == ("EnvironmentFault", "another of the 2 processes has ended, or does not answer", 4)
 
 
 class Listener(Journal):

@@ -138,7 +138,7 @@ def processes(device: torch.device) -> Iterator[Processes]:
     Tensors of a GPU travel by NCCL, those of the CPU by Gloo.
 
     Raises:
-        EnvironmentFault: The others do not come.
+        EnvironmentFault: The others do not come, or one of them has ended.
     """
     here = announced()
     if here.world == 1 or dist.is_initialized():
@@ -154,5 +154,17 @@ def processes(device: torch.device) -> Iterator[Processes]:
         ) from error
     try:
         yield here
+    except RuntimeError as error:
+        if not _is_of_others(error):
+            raise
+        raise EnvironmentFault(
+            f"another of the {here.world} processes has ended, or does not answer",
+            hint="its own last lines may say why",
+        ) from error
     finally:
         dist.destroy_process_group()
+
+
+def _is_of_others(error: RuntimeError) -> bool:
+    """Tell whether processes could not exchange something; Gloo has no class of errors of its own."""
+    return isinstance(error, dist.DistError) or "gloo/transport" in str(error)
