@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from vitscope.data.planted import PlantedImages, planted_images
     from vitscope.data.preprocessing import Preprocessing
     from vitscope.data.sources import DataSpec, load_split
+    from vitscope.embedding.procrustes import align_points
+    from vitscope.embedding.projection import project
+    from vitscope.embedding.readout import read_layers
+    from vitscope.embedding.trust import trust
     from vitscope.errors import VitscopeError
     from vitscope.explain.class_rollout import class_rollout
     from vitscope.explain.faithfulness import faithfulness
@@ -66,11 +70,18 @@ if TYPE_CHECKING:
     from vitscope.explain.relevance import gradient_rollout, relevance
     from vitscope.explain.rollout import rollout, rollout_by_depth
     from vitscope.explain.sampled import gradient_shap, smoothgrad
+    from vitscope.figures.exhibit import Exhibit, save_exhibit
+    from vitscope.figures.redrawing import redraw
+    from vitscope.figures.style import paper_style
     from vitscope.inference.classifier import Classifier, load
     from vitscope.inference.cost import Cost, model_cost
+    from vitscope.inference.export import Export, export_model
+    from vitscope.inference.layer_features import layer_features
     from vitscope.inference.prediction import predict
+    from vitscope.inference.sizes import ModelSize, model_size
     from vitscope.records.arrays import read_arrays
     from vitscope.records.attention import Attention
+    from vitscope.records.embedding import Embedding, LayerReadout
     from vitscope.records.faithfulness import Faithfulness
     from vitscope.records.filters import Filters
     from vitscope.records.heads import HeadStatistics
@@ -81,6 +92,7 @@ if TYPE_CHECKING:
     from vitscope.records.similarity import Similarity
     from vitscope.report.explanation import report_explanation
     from vitscope.report.mistakes import report_mistakes
+    from vitscope.report.page import PageReport, report_page
     from vitscope.report.subjects import Subject
 
 __version__ = "0.1.0"
@@ -97,15 +109,21 @@ __all__ = [
     "ConformalResult",
     "Cost",
     "DataSpec",
+    "Embedding",
     "Evaluation",
+    "Exhibit",
+    "Export",
     "Faithfulness",
     "Filters",
     "HeadStatistics",
     "Heatmap",
     "ImageSet",
+    "LayerReadout",
     "Lens",
     "Method",
+    "ModelSize",
     "Outcomes",
+    "PageReport",
     "PlantedImages",
     "PositionSimilarity",
     "Predictions",
@@ -114,6 +132,7 @@ __all__ = [
     "Subject",
     "Superclasses",
     "VitscopeError",
+    "align_points",
     "answers",
     "attention_flow",
     "attention_gradients",
@@ -132,6 +151,7 @@ __all__ = [
     "evaluate",
     "evaluate_conformal",
     "explain",
+    "export_model",
     "faithfulness",
     "find_blocks",
     "find_layers",
@@ -148,6 +168,7 @@ __all__ = [
     "head_statistics",
     "integrated_gradients",
     "label_issues",
+    "layer_features",
     "layer_grams",
     "legrad",
     "lens_by_layer",
@@ -157,26 +178,34 @@ __all__ = [
     "load_superclasses",
     "logit_lens",
     "model_cost",
+    "model_size",
     "occlusion",
     "open_set",
     "outcomes",
+    "paper_style",
     "planted_images",
     "pointing_hits",
     "position_similarity",
     "predict",
     "prediction_sets",
+    "project",
     "rank_methods",
     "raw_attention",
     "read_arrays",
+    "read_layers",
+    "redraw",
     "relevance",
     "reliability",
     "report_explanation",
     "report_mistakes",
+    "report_page",
     "risk_coverage",
     "rollout",
     "rollout_by_depth",
+    "save_exhibit",
     "smoothgrad",
     "superclass_accuracy",
+    "trust",
 ]
 
 _PLACES = {
@@ -191,15 +220,21 @@ _PLACES = {
     "ConformalResult": "vitscope.analysis.coverage",
     "Cost": "vitscope.inference.cost",
     "DataSpec": "vitscope.data.sources",
+    "Embedding": "vitscope.records.embedding",
     "Evaluation": "vitscope.analysis.evaluation",
+    "Exhibit": "vitscope.figures.exhibit",
+    "Export": "vitscope.inference.export",
     "Faithfulness": "vitscope.records.faithfulness",
     "Filters": "vitscope.records.filters",
     "HeadStatistics": "vitscope.records.heads",
     "Heatmap": "vitscope.records.heatmap",
     "ImageSet": "vitscope.data.imageset",
+    "LayerReadout": "vitscope.records.embedding",
     "Lens": "vitscope.records.lens",
     "Method": "vitscope.explain.methods",
+    "ModelSize": "vitscope.inference.sizes",
     "Outcomes": "vitscope.analysis.outcomes",
+    "PageReport": "vitscope.report.page",
     "PlantedImages": "vitscope.data.planted",
     "PositionSimilarity": "vitscope.records.positions",
     "Predictions": "vitscope.records.predictions",
@@ -208,6 +243,7 @@ _PLACES = {
     "Subject": "vitscope.report.subjects",
     "Superclasses": "vitscope.analysis.superclasses",
     "VitscopeError": "vitscope.errors",
+    "align_points": "vitscope.embedding.procrustes",
     "answers": "vitscope.analysis.answers",
     "attention_flow": "vitscope.explain.flow",
     "attention_gradients": "vitscope.explain.gradients",
@@ -226,6 +262,7 @@ _PLACES = {
     "evaluate": "vitscope.analysis.evaluation",
     "evaluate_conformal": "vitscope.analysis.coverage",
     "explain": "vitscope.explain.methods",
+    "export_model": "vitscope.inference.export",
     "faithfulness": "vitscope.explain.faithfulness",
     "find_blocks": "vitscope.capture.blocks",
     "find_layers": "vitscope.capture.blocks",
@@ -242,6 +279,7 @@ _PLACES = {
     "head_statistics": "vitscope.explain.heads",
     "integrated_gradients": "vitscope.explain.integrated",
     "label_issues": "vitscope.analysis.labels",
+    "layer_features": "vitscope.inference.layer_features",
     "layer_grams": "vitscope.explain.grams",
     "legrad": "vitscope.explain.legrad",
     "lens_by_layer": "vitscope.analysis.lens",
@@ -251,26 +289,34 @@ _PLACES = {
     "load_superclasses": "vitscope.analysis.taxonomy",
     "logit_lens": "vitscope.explain.lens",
     "model_cost": "vitscope.inference.cost",
+    "model_size": "vitscope.inference.sizes",
     "occlusion": "vitscope.explain.occlusion",
     "open_set": "vitscope.analysis.openset",
     "outcomes": "vitscope.analysis.outcomes",
+    "paper_style": "vitscope.figures.style",
     "planted_images": "vitscope.data.planted",
     "pointing_hits": "vitscope.explain.pointing",
     "position_similarity": "vitscope.explain.positions",
     "predict": "vitscope.inference.prediction",
     "prediction_sets": "vitscope.analysis.conformal",
+    "project": "vitscope.embedding.projection",
     "rank_methods": "vitscope.analysis.faithfulness",
     "raw_attention": "vitscope.explain.raw",
     "read_arrays": "vitscope.records.arrays",
+    "read_layers": "vitscope.embedding.readout",
+    "redraw": "vitscope.figures.redrawing",
     "relevance": "vitscope.explain.relevance",
     "reliability": "vitscope.analysis.calibration",
     "report_explanation": "vitscope.report.explanation",
     "report_mistakes": "vitscope.report.mistakes",
+    "report_page": "vitscope.report.page",
     "risk_coverage": "vitscope.analysis.selective",
     "rollout": "vitscope.explain.rollout",
     "rollout_by_depth": "vitscope.explain.rollout",
+    "save_exhibit": "vitscope.figures.exhibit",
     "smoothgrad": "vitscope.explain.sampled",
     "superclass_accuracy": "vitscope.analysis.superclasses",
+    "trust": "vitscope.embedding.trust",
 }
 
 
