@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,9 +12,11 @@ import typer
 
 from vitscope.cli.console import result, result_json, talk
 from vitscope.cli.options import Device, Json, Overwrite, Quiet
-from vitscope.errors import UsageError
+from vitscope.errors import Interrupted, NotFiniteError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vitscope.trainers.observer import Observer
     from vitscope.trainers.run import RunResult
     from vitscope.trainers.settings import Settings
@@ -79,14 +82,16 @@ def train(
         observer = _observer(log or [], quiet=quiet)
         from vitscope.trainers.training import resume as go_on
 
-        answer = go_on(resume, device=device, observer=observer)
+        with _told_once():
+            answer = go_on(resume, device=device, observer=observer)
     else:
         flags = {"data.source": data, "start.weights": weights, "epochs": epochs, "seed": seed}
         chosen = _settings(preset, config, settings or [], flags)
         observer = _observer(log or [], quiet=quiet)
         from vitscope.trainers.training import train as begin
 
-        answer = begin(chosen, out=out, device=device, overwrite=overwrite, observer=observer)
+        with _told_once():
+            answer = begin(chosen, out=out, device=device, overwrite=overwrite, observer=observer)
     _report(answer, as_json=json)
 
 
@@ -126,6 +131,19 @@ def _observer(logs: list[str], *, quiet: bool) -> Observer:
     opened = [open_log(name) for name in dict.fromkeys(logs)]
     shown = [] if quiet else [Bar() if sys.stderr.isatty() else Lines()]
     return Observers(*shown, *opened)
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Let the first of several processes alone tell of what stops all of them at the same step."""
+    from vitscope.inference.processes import announced
+
+    try:
+        yield
+    except (Interrupted, NotFiniteError) as error:
+        if announced().main:
+            raise
+        raise SystemExit(error.exit_code) from error
 
 
 def _report(answer: RunResult, *, as_json: bool) -> None:

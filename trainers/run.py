@@ -38,6 +38,7 @@ __all__ = ["Run", "RunResult"]
 # model, or a slow disk, lengthens the interval, so that a twentieth of the time at most goes into saving.
 _SECONDS_BETWEEN_SAVES = 10.0
 _LEAST_RATIO = 20
+_SECONDS_OF_ONE_SIGNAL = 2.0
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ class Run:
         devices = [engine.device] if engine.device.type == "cuda" else []
         try:
             threads = _threads(settings.threads)
-            with torch.random.fork_rng(devices=devices), threads, first_signal() as self.caught:
+            signals = first_signal(repeated=_SECONDS_OF_ONE_SIGNAL if engine.here.world > 1 else 0.0)
+            with torch.random.fork_rng(devices=devices), threads, signals as self.caught:
                 if self.folder is not None and not (self.path / "last.pth").exists():
                     self.save()  # so that a run can be resumed from its first second on
                 while state.epoch < settings.epochs:

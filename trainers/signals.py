@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,15 @@ __all__ = ["first_signal"]
 
 
 @contextmanager
-def first_signal() -> Iterator[list[int]]:
-    """Note the first Ctrl-C or SIGTERM instead of obeying it; the second acts as it always did."""
+def first_signal(*, repeated: float = 0.0) -> Iterator[list[int]]:
+    """Note the first Ctrl-C or SIGTERM instead of obeying it; the second acts as it always did.
+
+    Args:
+        repeated: So many seconds long after the first, others are the same one again: a terminal tells all
+            processes of Ctrl-C, and `torchrun` tells its own once more.
+    """
     caught: list[int] = []
+    until = 0.0
     if threading.current_thread() is not threading.main_thread():
         yield caught  # only the main thread is told of signals
         return
@@ -24,15 +31,22 @@ def first_signal() -> Iterator[list[int]]:
     now = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     kept = {number: handler for number, handler in now.items() if handler is not None}
 
+    def put_back() -> None:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
     def note(number: int, _: object) -> None:
-        caught.append(number)
-        for each, handler in kept.items():
-            signal.signal(each, handler)
+        nonlocal until
+        if not caught:
+            caught.append(number)
+            until = time.monotonic() + repeated
+        elif time.monotonic() >= until:
+            put_back()
+            signal.raise_signal(number)
 
     for number in kept:
         signal.signal(number, note)
     try:
         yield caught
     finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
+        put_back()

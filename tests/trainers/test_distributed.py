@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import sys
 
 import pytest
 import torch
@@ -11,7 +13,9 @@ import torch
 from tests.oracles.forked import shared
 from tests.trainers.runs import STEPS, Journal, assert_same_run, history, small
 from vitscope.checkpoint.files import load_checkpoint
+from vitscope.cli.main import app
 from vitscope.errors import Interrupted, VitscopeError
+from vitscope.trainers.settings import settings_text
 from vitscope.trainers.training import resume, train
 
 # Dropout differs between processes, and is off.
@@ -58,7 +62,10 @@ def test_a_last_batch_of_fewer_images_than_processes(tmp_path):
 
 
 def stopped(rank, folder):
-    act = None if rank else lambda: os.kill(os.getpid(), signal.SIGINT)
+    def act():
+        for _ in range(2):  # from the terminal, and again from torchrun
+            os.kill(os.getpid(), signal.SIGINT)
+
     try:
         train(small(**PLAIN), out=folder, device="cpu", observer=Journal(STEPS + 2, act))
     except Interrupted as error:
@@ -80,6 +87,23 @@ def test_a_signal_to_one_stops_all_and_they_go_on_together(tmp_path):
     assert shared(2, resumed, tmp_path / "run") == [3, 3]
     assert_same_run(tmp_path / "run", tmp_path / "whole")
     assert not list((tmp_path / "run").rglob(".*"))
+
+
+def commanded(rank, config, folder):
+    sys.stderr = io.StringIO()
+    with pytest.raises(SystemExit) as left:
+        app(["train", "--config", str(config), "--out", str(folder), "--device", "cpu", "--quiet"])
+    return left.value.code, sys.stderr.getvalue().splitlines()
+
+
+def test_what_stops_all_is_told_once(tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(settings_text(small(**PLAIN | {"optimizer": {"lr": 1e30}, "schedule": {}})))
+    first, second = shared(2, commanded, config, tmp_path / "run")
+    assert (first[0], second[0]) == (6, 6)
+    assert first[1][0].startswith("error: ")
+    assert len(first[1]) == 2
+    assert second[1] == []
 
 
 def told_of(rank, folder):
