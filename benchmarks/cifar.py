@@ -28,7 +28,7 @@ import torch
 from cifar_page import PAIRS, PLANS, Job, page
 
 import vitscope
-from vitscope.errors import Interrupted, VitscopeError
+from vitscope.errors import Interrupted, OutputError, VitscopeError
 from vitscope.inference.cost import multiply_adds
 from vitscope.inference.device import resolve_device
 from vitscope.paths import folder_format, write_json, write_text
@@ -36,8 +36,9 @@ from vitscope.report.comparison import Contender, report_comparison
 from vitscope.report.passes import report_evaluation
 from vitscope.trainers.observer import Observer
 from vitscope.trainers.overrides import apply_overrides, merge
+from vitscope.trainers.preparation import anchored
 from vitscope.trainers.presets import load_preset
-from vitscope.trainers.settings import parse_settings
+from vitscope.trainers.settings import parse_settings, settings_text
 from vitscope.trainers.training import resume, train
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "results.md"
@@ -76,20 +77,20 @@ def run_job(job: Job, state: Path, sources: dict[str, str], device: str, alarm: 
 
     Raises:
         Interrupted: The time was over; what was done is saved.
+        OutputError: The state folder holds a run of another plan under this name.
     """
     folder = state / job.key
+    change = {"data": {"source": sources.get(job.data, job.data)}, "epochs": job.epochs, "seed": job.seed}
+    settings = anchored(parse_settings(apply_overrides(merge(load_preset(job.preset), change), job.changes)))
+    config = folder / "config.yaml"
+    if config.is_file() and config.read_text(encoding="utf-8") != settings_text(settings):
+        raise OutputError(f"{folder} holds a run with other settings", hint="choose another --state")
     if folder_format(folder) != "vitscope.run":
         print(f"{folder.name}: {job.preset}, {job.epochs} epochs", flush=True)
         if (folder / "last.pth").is_file():
             resume(folder, device=device, observer=alarm)
         else:
-            change = {
-                "data": {"source": sources.get(job.data, job.data)},
-                "epochs": job.epochs,
-                "seed": job.seed,
-            }
-            values = apply_overrides(merge(load_preset(job.preset), change), job.changes)
-            train(parse_settings(values), out=folder, device=device, overwrite=True, observer=alarm)
+            train(settings, out=folder, device=device, overwrite=True, observer=alarm)
     tested = folder / "evaluation-test"
     if folder_format(tested) != "vitscope.evaluation":
         model = vitscope.load(str(folder / "best.pth"), device=device)
@@ -107,7 +108,7 @@ def measured(job: Job, folder: Path, device: str) -> dict[str, Any]:
     image = torch.zeros((1, model.preprocessing.channels, *model.preprocessing.size))
     card = run["provenance"]["config"]["device"]
     return {
-        "recipe": " ".join((job.preset, *job.changes)),
+        "recipe": job.recipe,
         "data": job.data,
         "seed": job.seed,
         "epochs": run["result"]["epochs"],
@@ -144,7 +145,7 @@ def compare_pair(plan: str, state: Path, kept: dict[str, Any], images: Path) -> 
     """Compare the pair's best runs by validation accuracy, and keep the difference and the figure."""
     best = []
     for name in PAIRS.get(plan, ()):
-        done = [job.key for job in PLANS[plan] if job.name == name and job.key in kept["runs"]]
+        done = [job.key for job in PLANS[plan] if job.name == name and job.found(kept["runs"])]
         if not done:
             return
         best.append(max(done, key=lambda key: kept["runs"][key]["validation_accuracy"]))
@@ -168,8 +169,10 @@ def work(given: argparse.Namespace, results: dict[str, Any], alarm: Alarm) -> in
     sources = dict(pair.split("=", 1) for pair in given.data)
     code = 0
     for job in PLANS[given.plan]:
-        if job.key in kept["runs"]:
+        if job.found(kept["runs"]):
             continue
+        if kept["runs"].pop(job.key, None):  # of an earlier plan
+            kept.pop("pair", None)
         if alarm.over:
             return UNFINISHED
         try:

@@ -24,6 +24,17 @@ class Job:
         """Its name, in the state folder and among the results."""
         return self.name if self.seed == 0 else f"{self.name}-seed{self.seed}"
 
+    @property
+    def recipe(self) -> str:
+        """The preset and what is changed of it."""
+        return " ".join((self.preset, *self.changes))
+
+    def found(self, runs: dict[str, Any]) -> dict[str, Any] | None:
+        """Return what was measured of it; None where nothing was, or of what an earlier plan had there."""
+        run = runs.get(self.key)
+        own = {"recipe": self.recipe, "data": self.data, "epochs": self.epochs, "seed": self.seed}
+        return run if run is not None and own.items() <= run.items() else None
+
 
 def seeded(jobs: list[Job], seeds: int) -> list[Job]:
     """All jobs with the first seed, then all with the next."""
@@ -72,7 +83,7 @@ def page(results: dict[str, Any]) -> str:
     for plan in ("gpu", "cpu", *(["trial"] if "trial" in results else [])):
         kept = results.get(plan, {"runs": {}})
         parts += [f"## {TITLES[plan]}\n", *([kept["machine"] + "\n"] if kept["runs"] else []), COLUMNS]
-        parts += [line(job, kept["runs"].get(job.key)) for job in PLANS[plan]]
+        parts += [line(job, job.found(kept["runs"])) for job in PLANS[plan]]
         if "pair" in kept:
             parts.append(pair_text(plan, kept["pair"]))
         parts.append("")

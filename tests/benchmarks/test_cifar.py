@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,18 @@ def test_stops_by_the_clock_goes_on_and_writes_the_page(cifar, plans, tmp_path):
     text = page.read_text()
     low, high = runs["trial"]["interval"]
     assert f"{runs['trial']['accuracy']:.2%} [{low:.2%}, {high:.2%}]" in text
+    plans.PLANS["trial"] = [replace(plans.PLANS["trial"][0], epochs=4)]
+    assert cifar.main(call) == 1  # what lies there is of another plan, and stays
+    assert "| 4 | | | | not measured yet |" in page.read_text()
+    plans.PLANS["trial"] = [replace(plans.PLANS["trial"][0], epochs=3)]
     before = (state / "trial" / "evaluation-test" / "manifest.json").stat().st_mtime_ns
     assert cifar.main(call) == 0
     assert (state / "trial" / "evaluation-test" / "manifest.json").stat().st_mtime_ns == before
+
+
+def test_the_page_says_what_its_file_says(plans):
+    page = BENCHMARKS.parent / "docs" / "results.md"
+    assert page.read_text() == plans.page(json.loads(page.with_suffix(".json").read_text()))
 
 
 def test_plans_are_those_of_the_targets(plans):
