@@ -113,8 +113,12 @@ class Run:
         self.engine.recall(memory)
         if self.state.best_epoch and self.folder is not None:
             best = load_checkpoint(self.path / "best.pth")
-            self.best, self.best_digest = best.state, best.digest
-            self.best_saved = self.state.best_epoch
+            if best.training["epoch"]["epoch"] == self.state.best_epoch:
+                self.best, self.best_digest = best.state, best.digest
+                self.best_saved = self.state.best_epoch
+            else:  # a kill came between the two files: this one is of an epoch that is trained once more
+                self.state.best_epoch = 0
+        self.state.best_epoch = self.engine.here.same(self.state.best_epoch)
         if changed := _changes(last.provenance, self.provenance.to_dict()):
             self.observer.notice(
                 f"the run goes on, but may not end in the same bits: {changed} since it was saved"

@@ -65,6 +65,23 @@ def test_stopped_again_and_again(unbroken, tmp_path):
     assert_same_run(tmp_path / "run", unbroken)
 
 
+def test_best_is_of_the_epoch_that_it_names_after_a_kill_between_the_files(tmp_path):
+    folder = tmp_path / "run"
+    interrupted(folder, STEPS + 1)
+    best, last = load_checkpoint(folder / "best.pth"), load_checkpoint(folder / "last.pth")
+    row = best.training["epoch"] | {"epoch": 2}
+    save_checkpoint(dataclasses.replace(best, training=best.training | {"epoch": row}), folder / "best.pth")
+    # As on a GPU, where the second epoch need not come out as well again.
+    last.resume["state"]["history"][0] |= {"validation_accuracy": 2.0, "validation_loss": -1.0}
+    save_checkpoint(dataclasses.replace(last, resume=last.resume), folder / "last.pth")
+    result = resume(folder, device="cpu")
+    kept = load_checkpoint(folder / "best.pth")
+    assert result.best_epoch > 1
+    assert kept.training["epoch"]["epoch"] == result.best_epoch
+    assert kept.training["epoch"]["validation_loss"] == result.validation_loss
+    assert kept.digest == result.digest
+
+
 class StopAtEpoch(Journal):
     def epoch(self, row, *, best):
         if row["epoch"] == 2:
