@@ -79,7 +79,7 @@ def test_a_cut_or_whole_pixel_is_a_square(shape):
 def test_a_note_of_the_size_is_as_long_as_there_is_room():
     pixels = np.zeros((1, 20_000), np.uint8)
     notes = [
-        [text.get_text() for text in _drawn(pixels, (0, 0, width, 1)).ax.texts] for width in (1.2, 0.45, 0.3)
+        [text.get_text() for text in _drawn(pixels, (0, 0, width, 1)).ax.texts] for width in (1.2, 0.43, 0.3)
     ]
     assert notes == [[f"20,000{TIMES}1 px, middle cut"], [f"20,000{TIMES}1"], []]
 

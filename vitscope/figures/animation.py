@@ -13,7 +13,7 @@ from vitscope.figures.framing import framed
 from vitscope.figures.lettering import shorten, text_width, worded
 from vitscope.figures.montage import Sheet
 from vitscope.figures.overlay import Scale, overlay, pixels, reduced, whole_pixels
-from vitscope.figures.style import GREY, LIGHT, styled
+from vitscope.figures.style import GREY, LIGHT, drawing, paper_style
 from vitscope.paths import write_atomically
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ _WHITE = 255  # white's place in the palette
 _STEP, _LAST = 500, 1800  # milliseconds of a frame, and of the last one, before it begins again
 
 
-@styled
 def draw_depths(
     depths: Sequence[Heatmap],
     picture: NDArray[np.uint8],
@@ -65,16 +64,11 @@ def draw_depths(
     picture = pixels(picture)
     picture, box = _sized(*framed(picture, whole_pixels(picture, box))[:2])
     scale = Scale.of(*(depth.values[image] for depth in depths))
-    return [
-        _frame(
-            overlay(picture, depth.values[image], box=box, scale=scale),
-            number,
-            len(depths),
-            scale,
-            prediction,
-        )
-        for number, depth in enumerate(depths, start=1)
-    ]
+    overs = [overlay(picture, depth.values[image], box=box, scale=scale) for depth in depths]
+    with paper_style(), drawing():  # for a screen: alike whatever the venue of the figures
+        return [
+            _frame(over, number, len(depths), scale, prediction) for number, over in enumerate(overs, start=1)
+        ]
 
 
 def _sized(picture: NDArray[np.uint8], box: Box) -> tuple[NDArray[np.uint8], Box]:

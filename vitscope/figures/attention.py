@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from vitscope.errors import InputError
+from vitscope.figures.arrangement import inches
 from vitscope.figures.framing import framed, with_room
 from vitscope.figures.lettering import plain, shorten, shorten_pair, worded
 from vitscope.figures.overlay import Scale, enlarged, overlay, pixels, reduced, whole, whole_pixels
@@ -28,7 +29,7 @@ __all__ = ["draw_attention_maps", "draw_heads"]
 
 _FINE = 500  # pixels of a panel in print: pictures with more are smoothed, others show their pixels
 _MOST = 1500  # pixels of a panel: of larger pictures no more are drawn
-_PER_ROW = 5
+_MOST_PER_ROW, _NARROWEST = 5, 0.95  # panels in a row, and inches of one
 
 
 @styled
@@ -120,8 +121,8 @@ def draw_heads(
         )
     maps = [_checked(head, picture, image, box)[1] for head in heads]
     picture, _, seen, part = _checked(heads[0], picture, image, box)
-    rows = -(-(len(heads) + 1) // _PER_ROW)
-    columns = min(len(heads) + 1, _PER_ROW)
+    columns = min(len(heads) + 1, _MOST_PER_ROW, int(figure_width() / _NARROWEST))
+    rows = -(-(len(heads) + 1) // columns)
     figure = figure or new_figure(rows * _height(picture, panels=columns) + 0.5)
     axes = list(np.atleast_1d(figure.subplots(rows, columns)).flat)
     scale = Scale.of(*maps)
@@ -188,7 +189,7 @@ def _show_map(
 def _name(ax: Axes, name: str) -> None:
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-    plain([ax.set_title(shorten(name, 110, size=8), fontsize=points(8), pad=3)])
+    plain([ax.set_title(shorten(name, min(110, 72 * figure_width() / 3), size=8), fontsize=points(8), pad=3)])
 
 
 def _outline(ax: Axes, box: Box) -> None:
@@ -212,7 +213,7 @@ def _bar(figure: Figure, drawn: AxesImage, axes: list[Axes], scale: Scale, note:
         ticks = {scale.low: low, **middle, scale.high: high}
         bar.set_ticks(list(ticks), labels=list(ticks.values()))
     bar.outline.set_visible(False)
-    width = figure.get_figwidth() * 72
+    width = inches(figure)[0] * 72
     plain([bar.ax.set_xlabel(shorten(note, 0.9 * width, size=7), fontsize=points(7), labelpad=1)])
 
 
@@ -220,7 +221,7 @@ def _title(figure: Figure, prediction: tuple[str, float] | None, explained: str)
     if prediction is None:
         return
     name, confidence = worded(prediction[0], "class"), prediction[1]
-    room = figure.get_figwidth() * 72 - 180
+    room = inches(figure)[0] * 72 - 110
     if not explained:
         text = f"predicted: {shorten(name, room, size=9)}  ({100 * confidence:.1f} %)"
     else:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from vitscope.analysis.significance import LEVEL
+from vitscope.figures.arrangement import inches
 from vitscope.figures.lettering import plain, shorten
 from vitscope.figures.model_accuracy import per_cent
 from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, new_figure, owner, points, styled
@@ -50,7 +51,7 @@ def draw_class_differences(
     chosen = np.concatenate([order[: _MOST // 2], order[-_MOST // 2 :]]) if cut else order
     if ax is None:
         ax = new_figure(0.7 + 0.16 * max(3, len(chosen))).subplots()
-    width = 72 * owner(ax).get_figwidth() * ax.get_position().width
+    width = 72 * inches(owner(ax))[0] * ax.get_position().width
     ax.axvline(0, color=GREY, linewidth=0.7, linestyle=_DASHES, zorder=0)
     for row, index in enumerate(chosen.tolist()):
         _row(ax, row, difference, index)

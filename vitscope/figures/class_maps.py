@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from vitscope.figures.arrangement import narrow
 from vitscope.figures.lettering import shorten, worded
 from vitscope.figures.montage import Sheet
 from vitscope.figures.overlay import Scale
@@ -40,9 +41,10 @@ def draw_class_maps(maps: Heatmap) -> Figure:
         A new figure of column width.
     """
     shown = maps.values[:_MOST]
-    columns = min(len(shown), 5 if len(shown) <= 20 else 10)
+    few = len(shown) <= 20
+    columns = min(len(shown), (3 if few else 6) if narrow() else (5 if few else 10))
     rows = -(-len(shown) // columns)
-    width = (figure_width() - 2 * _EDGE + _SPACE) / max(columns, 4) - _SPACE
+    width = (figure_width() - 2 * _EDGE + _SPACE) / max(columns, 3 if narrow() else 4) - _SPACE
     height = width * shown.shape[1] / shown.shape[2]
     sheet = Sheet(_TOP + rows * (height + _LABEL + _SPACE) + _FOOT)
     scale = Scale.of(maps.values)

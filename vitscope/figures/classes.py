@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from vitscope.figures.arrangement import folded_title, inches, legend_columns
 from vitscope.figures.lettering import plain, shorten, write_beside
 from vitscope.figures.style import (
     BLACK,
@@ -76,18 +77,19 @@ def draw_class_accuracy(result: ClassAccuracy, *, ax: Axes | None = None) -> Fig
     rows = max(len(panel) for panel in panels)
     if ax is not None:
         figure, axes = owner(ax), [ax]
-        width = 72 * figure.get_figwidth() * ax.get_position().width
+        width = 72 * inches(figure)[0] * ax.get_position().width
     else:
-        figure = new_figure(0.75 + (0.2 if len(panels) == 1 else 0.15) * max(rows, 3))
+        figure = new_figure(0.9 + (0.2 if len(panels) == 1 else 0.15) * max(rows, 3))
         axes = list(figure.subplots(1, len(panels), squeeze=False)[0])
-        width = 72 * figure.get_figwidth() / len(panels)
+        width = 72 * inches(figure)[0] / len(panels)
     for place, panel in zip(axes, panels, strict=True):
         _panel(place, result, panel, width=width)
         place.set_ylim(rows - 0.4, -0.6)
         if len(panel) * len(panels) < len(order):
             side = "highest" if panel is panels[0] else "lowest"
             kind = "classes" if len(order) == len(result.n) else "with images"
-            place.set_title(f"The {len(panel)} {side} of {len(order):,} {kind}")
+            title = f"The {len(panel)} {side} of {len(order):,} {kind}"
+            place.set_title(folded_title(title, (1 - _NAME_SHARE) * width / 72 - 0.1, size=8), size=points(8))
     _note(figure if ax is None else ax, result)
     _legend(figure if ax is None else ax, result, np.concatenate(panels))
     return figure
@@ -127,7 +129,7 @@ def _panel(ax: Axes, result: ClassAccuracy, order: NDArray[np.int64], *, width: 
             write_beside(ax, row, f"{100 * result.accuracy[index]:.1f} % of {result.n[index]:,}")
     names = [shorten(result.classes[index], width * _NAME_SHARE, size=size) for index in order]
     ax.set_yticks(range(len(order)), names)
-    ax.tick_params(axis="y", length=0, labelsize=size)
+    ax.tick_params(axis="y", length=0, labelsize=points(size))
     plain(ax.get_yticklabels())
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x", color=LIGHT, linewidth=0.5)
@@ -183,7 +185,8 @@ def _legend(place: Axes | Figure, result: ClassAccuracy, drawn: NDArray[np.int64
         for grade in _GRADES
         if grade in grades
     ]
-    style = {"ncols": 4, "handlelength": 1.8, "columnspacing": 1.2, "handletextpad": 0.5}
+    columns = legend_columns([str(handle.get_label()) for handle in handles], 4)
+    style = {"ncols": columns, "handlelength": 1.8, "columnspacing": 1.2, "handletextpad": 0.5}
     if isinstance(place, Figure):
         place.legend(handles=handles, loc="outside upper center", **style)
     else:

@@ -8,6 +8,7 @@ import numpy as np
 
 from vitscope.errors import UsageError
 from vitscope.figures.agreement import draw_agreement, draw_overlap
+from vitscope.figures.arrangement import narrow
 from vitscope.figures.class_differences import draw_class_differences
 from vitscope.figures.model_accuracy import (
     draw_model_accuracy,
@@ -15,9 +16,10 @@ from vitscope.figures.model_accuracy import (
     letter,
     significance_legend,
 )
-from vitscope.figures.style import new_figure, styled
+from vitscope.figures.style import new_figure, panel_letters, styled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from vitscope.analysis.comparison import Comparison
@@ -53,20 +55,33 @@ def draw_comparison(comparison: Comparison, *, model: str | None = None) -> Figu
     measured = int(np.count_nonzero(chosen.classes.n))
     upper = 0.55 + 0.27 * len(comparison.models)
     lower = max(2.3, 0.62 + 0.145 * min(_ROWS, measured))
-    figure = new_figure(upper + lower + 0.25)
-    grid = figure.add_gridspec(2, 1, height_ratios=[upper, lower])
-    above, below = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
-    left, right = above.subplots(1, 2, width_ratios=[1.15, 1])
+    figure, axes = _panels(upper, lower)
+    left, right = axes[:2]
     draw_model_accuracy(comparison, ax=left)
     draw_model_differences(comparison, ax=right)
-    left, right = below.subplots(1, 2, width_ratios=[1.35, 1])
+    left, right = axes[2:]
     draw_class_differences(chosen, names=letters, ax=left)
     if len(comparison.models) == 2:
         draw_overlap(chosen.overlap, names=letters, ax=right)
     else:
         draw_agreement(comparison.agreement, names=tuple(places.values()), ax=right)
     figure.legend(handles=significance_legend(), loc="outside lower center", ncols=2, handletextpad=0.3)
+    panel_letters(axes)
     return figure
+
+
+def _panels(upper: float, lower: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure with its four panels, two by two or, where it is narrow, below each other."""
+    if narrow():
+        heights = [upper, upper, lower, 2.2]
+        figure = new_figure(sum(heights) + 0.25)
+        grid = figure.add_gridspec(4, 1, height_ratios=heights)
+        return figure, [figure.add_subfigure(part).subplots() for part in map(grid.__getitem__, range(4))]
+    figure = new_figure(upper + lower + 0.25)
+    rows = figure.add_gridspec(2, 1, height_ratios=[upper, lower])
+    above, below = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
+    axes = [*above.subplots(1, 2, width_ratios=[1.15, 1]), *below.subplots(1, 2, width_ratios=[1.35, 1])]
+    return figure, axes
 
 
 def _chosen(comparison: Comparison, model: str | None) -> Difference:

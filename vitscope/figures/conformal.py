@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from vitscope.figures.arrangement import folded_title, narrow
 from vitscope.figures.lettering import plain, shorten
-from vitscope.figures.style import BLUE, GREEN, LIGHT, VERMILLION, new_figure, owner, points, styled
+from vitscope.figures.style import (
+    BLUE,
+    GREEN,
+    LIGHT,
+    VERMILLION,
+    figure_width,
+    new_figure,
+    owner,
+    panel_letters,
+    points,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,15 +58,21 @@ def draw_conformal(result: ConformalResult, *, ax: Axes | None = None) -> Figure
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), **_LEGEND | {"ncols": 1})
         return owner(ax)
     rows = min(_CLASSES, int(np.count_nonzero(result.class_n)))
-    figure = new_figure(max(3.2, 1.1 + 0.19 * rows))
-    left, right = figure.subfigures(1, 2, width_ratios=(2.3, 3.2), squeeze=False)[0]
+    tall = max(3.2, 1.1 + 0.19 * rows)
+    if narrow():
+        figure = new_figure(3.0 + tall)
+        left, right = figure.subfigures(2, 1, height_ratios=(3.0, tall), squeeze=False)[:, 0]
+    else:
+        figure = new_figure(tall)
+        left, right = figure.subfigures(1, 2, width_ratios=(2.3, 3.2), squeeze=False)[0]
     sizes, strata = left.subplots(2, 1, sharex=True, height_ratios=(1, 1))
     _sizes(sizes, result)
     _by_size(strata, result)
     classes = right.subplots()
     _by_class(classes, result)
     right.legend(*classes.get_legend_handles_labels(), loc="outside upper center", **_LEGEND)
-    figure.suptitle(_title(result), size=points(8))
+    panel_letters([sizes, strata, classes])
+    figure.suptitle(folded_title(_title(result), figure_width() - 0.3, size=8), size=points(8))
     return figure
 
 
@@ -90,7 +108,7 @@ def _by_size(ax: Axes, result: ConformalResult) -> None:
         ax.plot([place], [part.covered / part.n], "s", color=GREEN, markersize=4, markeredgewidth=0)
     crowded = len(strata) > 5
     ax.set_xticks(range(len(strata)), [_span(part) for part in strata])
-    ax.tick_params(axis="x", labelsize=points(6) if crowded else 7, labelrotation=35 if crowded else 0)
+    ax.tick_params(axis="x", labelsize=points(6 if crowded else 7), labelrotation=35 if crowded else 0)
     ax.set(ylim=(-0.03, 1.03), xlabel="Classes in the set", ylabel="Coverage (%)")
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
     ax.grid(axis="y", color=LIGHT, linewidth=0.5)

@@ -9,6 +9,7 @@ from matplotlib.colors import PowerNorm
 
 from vitscope.analysis.ordering import ClassOrder
 from vitscope.errors import InputError
+from vitscope.figures.arrangement import inches
 from vitscope.figures.cells import MOST_WRITTEN, least_cell, write_cells
 from vitscope.figures.class_labels import ClassLabels, draw_groups, draw_labels
 from vitscope.figures.lettering import shorten_pair, text_width
@@ -93,7 +94,8 @@ def draw_confusion(result: Confusion, *, ax: Axes | None = None, order: ClassOrd
         labels, cell = plan.labels, plan.side / count
     else:
         box, place = ax.get_position(), owner(ax)
-        side = 72 * min(box.width * place.get_figwidth() - _BAR / 72, box.height * place.get_figheight())
+        across, up = inches(place)
+        side = 72 * min(box.width * across - _BAR / 72, box.height * up)
         plan, cell = None, side / count
         labels = ClassLabels.of(order, cell)
         strip = _STRIP / side if order.groups and labels.every == 1 else 0.0
@@ -114,7 +116,7 @@ def draw_confusion(result: Confusion, *, ax: Axes | None = None, order: ClassOrd
 def _plan(order: ClassOrder) -> _Plan:
     """Lay out a figure of its own: names, matrix, bar, and the list where not all classes are named."""
     count = len(order.classes)
-    width = 72 * (figure_width() if count > 4 else 3.4)
+    width = 72 * (figure_width() if count > 4 else min(3.4, figure_width()))
     free = width - _TITLE - _BAR - 2 * _MARGIN
     least, most = _NAMES
     room = max(least, min(most, free - count * least_cell(count)))
@@ -136,7 +138,7 @@ def _gap(plan: _Plan, order: ClassOrder) -> float:
 
 
 def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    across, up = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
+    across, up = (72 * size for size in inches(figure))
     return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
 
@@ -186,8 +188,13 @@ def _pooled(result: Confusion, order: ClassOrder) -> NDArray[np.float64]:
 def _add_bar(ax: Axes, image: AxesImage, place: Axes, *, count: int) -> None:
     diagonal, step = MOST_WRITTEN < count <= _ROWS, -(-count // _ROWS)
     bar = owner(ax).colorbar(image, cax=place, extend="max" if diagonal else "neither", extendfrac=0.06)
-    label = "Share of the true class (%)"
-    bar.set_label(label if step == 1 else f"{label}, largest of {step}\N{MULTIPLICATION SIGN}{step}")
+    labels = ["Share of the true class (%)", "Share of the class (%)", "Share (%)"]
+    if step > 1:
+        pooled = f"argest of {step}\N{MULTIPLICATION SIGN}{step}"
+        labels = [f"{labels[0]}, l{pooled}", f"L{pooled} (%)"]
+    tall = inches(owner(ax))[1] * place.get_position().height if place.get_subplotspec() is None else np.inf
+    fitting = (label for label in labels if text_width(label, 8) <= 72 * tall)
+    bar.set_label(next(fitting, labels[-1]))
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}")
     bar.outline.set_linewidth(0.6)
     if diagonal:
@@ -219,5 +226,5 @@ def _write(
     figure: Figure, place: tuple[float, float], text: str, *, color: str = BLACK, ha: str = "left"
 ) -> None:
     """Write a line at a place in points from the figure's lower left corner."""
-    x, y = place[0] / 72 / figure.get_figwidth(), place[1] / 72 / figure.get_figheight()
+    x, y = (point / 72 / size for point, size in zip(place, inches(figure), strict=True))
     figure.text(x, y, text, size=points(6.5), color=color, ha=ha, va="center")

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from vitscope.data.corruptions.kinds import CORRUPTIONS, SEVERITIES
 from vitscope.errors import InputError
+from vitscope.figures.arrangement import folded_title, narrow
 from vitscope.figures.montage import Sheet
 from vitscope.figures.style import (
     BLUE,
@@ -65,9 +66,9 @@ def draw_corruptions(result: CorruptionResult, *, ax: Axes | None = None) -> Fig
         _labels(ax)
         return owner(ax)
     panels = list(result.families)
-    if len(panels) > 1 and len(panels) % 2:
+    if len(panels) > 1 and (len(panels) % 2 or narrow()):
         panels.append(_MEANS)
-    columns = min(2, len(panels))
+    columns = 1 if narrow() else min(2, len(panels))
     rows = -(-len(panels) // columns)
     figure = new_figure(_PANEL * rows + 0.45)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -77,7 +78,7 @@ def draw_corruptions(result: CorruptionResult, *, ax: Axes | None = None) -> Fig
         place.set_xlabel("Severity")
     for place in grid[:, 0]:
         place.set_ylabel("Error (%)")
-    figure.suptitle(_title(result), size=points(8))
+    figure.suptitle(folded_title(_title(result), figure_width() - 0.3, size=8), size=points(8))
     return figure
 
 

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from vitscope.figures.arrangement import legend_columns, narrow
 from vitscope.figures.lettering import plain, shorten
 from vitscope.figures.style import (
     BLACK,
@@ -22,6 +23,7 @@ from vitscope.figures.style import (
     VERMILLION,
     new_figure,
     owner,
+    panel_letters,
     points,
     styled,
 )
@@ -49,7 +51,7 @@ _TITLES = {
     "road_lerf": ("ROAD, least relevant first", "Pixels imputed (%)"),
 }
 _LOW = ("deletion", "road_morf")
-_ACROSS = 4  # panels of a ranking in a row
+_ACROSS, _NARROW_ACROSS = 4, 2  # panels of a ranking in a row
 _ROW = 0.155  # inches a method
 _MARKER = 3.6
 _BAND = 0.08  # opacity of an interval: there are a dozen over each other
@@ -65,9 +67,10 @@ def draw_perturbation_curves(curves: Mapping[str, Mapping[str, MeanCurve]]) -> F
     """
     kinds = list(curves)
     methods = list(curves[kinds[0]])
-    across = min(2, len(kinds))
+    across = 1 if narrow() else min(2, len(kinds))
     down = -(-len(kinds) // across)
-    legend = 0.16 * -(-(len(methods) + 1) // 4) + 0.1
+    columns = legend_columns([*(shorten(name, 110, size=7) for name in methods), "95 % interval"], 4)
+    legend = 0.16 * -(-(len(methods) + 1) // columns) + 0.1
     figure = new_figure(1.85 * down + legend, width=5.5 if across == 2 else 3.2)
     axes = figure.subplots(down, across, squeeze=False, sharey=True)
     for ax, kind in zip(axes.flat, kinds, strict=False):
@@ -83,8 +86,9 @@ def draw_perturbation_curves(curves: Mapping[str, Mapping[str, MeanCurve]]) -> F
         Line2D([], [], **styles[name], label=shorten(name, 110, size=7)) for name in methods
     ]
     handles.append(Patch(color=GREY, alpha=0.2, linewidth=0, label="95 % interval"))
-    drawn = figure.legend(handles=handles, loc="outside lower center", ncols=4, handlelength=2.4)
+    drawn = figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.4)
     plain(drawn.get_texts())
+    panel_letters([ax for ax in axes.flat if ax in figure.axes])
     return figure
 
 
@@ -119,12 +123,12 @@ def draw_perturbation_curve(curves: Mapping[str, MeanCurve], kind: str, *, ax: A
 
 
 def _styles(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return each method's line: colours first, then other dashes; baselines dashed and dotted in grey."""
+    """Return each method's line, of its own colour and dashes; baselines dashed and dotted in grey."""
     found: dict[str, dict[str, Any]] = {}
     own = [name for name in methods if not is_baseline(name)]
     for place, name in enumerate(own):
         colour = _COLOURS[place % len(_COLOURS)]
-        dashes = _DASHES[place // len(_COLOURS) % len(_DASHES)]
+        dashes = _DASHES[(place + place // len(_COLOURS)) % len(_DASHES)]  # told apart without colour, too
         found[name] = {"color": colour, "linestyle": dashes, "linewidth": 1.2}
     for name in methods:
         if name not in found:
@@ -145,7 +149,7 @@ def draw_method_ranking(ranking: MethodRanking) -> Figure:
         ranking: What `rank_methods` returns.
     """
     count = len(ranking.metrics)
-    across = min(_ACROSS, count)
+    across = min(_NARROW_ACROSS if narrow() else _ACROSS, count)
     down = -(-count // across)
     figure = new_figure((0.75 + _ROW * len(ranking.methods)) * down + 0.2)
     axes = figure.subplots(down, across, squeeze=False)
@@ -154,7 +158,10 @@ def draw_method_ranking(ranking: MethodRanking) -> Figure:
             _panel(ax, ranking, place, names=place % across == 0)
         else:
             ax.remove()
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=4, handletextpad=0.3)
+    handles = _legend()
+    columns = legend_columns([str(handle.get_label()) for handle in handles], 4)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handletextpad=0.3)
+    panel_letters([ax for ax in axes.flat if ax in figure.axes])
     return figure
 
 

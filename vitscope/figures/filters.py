@@ -39,7 +39,7 @@ def draw_filters(filters: Filters) -> Figure:
         A new figure of column width.
     """
     shown = filters.values[:_MOST]
-    columns = min(len(shown), 7 if filters.kind == "components" else 16)
+    columns = min(len(shown), int(figure_width() / (0.78 if filters.kind == "components" else 0.34)))
     rows = -(-len(shown) // columns)
     label = _LABEL if filters.variance is not None else 0.0
     room = (figure_width() - 2 * _EDGE + _SPACE) / columns - _SPACE

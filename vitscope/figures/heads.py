@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from vitscope.figures.arrangement import narrow
 from vitscope.figures.layer_names import label_layers
-from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, figure_width, new_figure, points, styled
+from vitscope.figures.style import (
+    BLUE,
+    GREY,
+    LIGHT,
+    VERMILLION,
+    figure_width,
+    new_figure,
+    panel_letters,
+    points,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,17 +55,20 @@ def draw_head_statistics(statistics: HeadStatistics, *, figure: Figure | None = 
         The figure drawn on.
     """
     shown = [name for name in _SHOWN if name in statistics.means]
-    figure = figure or new_figure(2.25)
-    axes = np.atleast_1d(figure.subplots(1, len(shown)))
-    pitch = 72 * (figure_width() / len(shown) - 0.6) / len(statistics.layers)
+    across = 1 if narrow() else len(shown)
+    down = len(shown) // across
+    figure = figure or new_figure(0.35 + 1.9 * down)
+    axes = np.atleast_1d(figure.subplots(down, across))
+    pitch = 72 * (figure_width() / across - 0.6) / len(statistics.layers)
     for ax, name in zip(axes, shown, strict=True):
         _dots(ax, statistics, name)
         kind = label_layers(ax.xaxis, statistics.layers, pitch=pitch)
         ax.set_xlabel(kind, labelpad=2)
-        ax.set_title(_SHOWN[name], fontsize=points(7.5), loc="left", pad=4)
+        ax.set_title(_SHOWN[name], fontsize=points(7.5), pad=4)
     heads = next(iter(statistics.means.values())).shape[1]
     counted = f"{statistics.images:,} images, {heads} head{'s' if heads > 1 else ''} a block"
     figure.supxlabel(f"{counted}; dashed: uniform attention", fontsize=points(7), color=GREY)
+    panel_letters(list(axes))
     return figure
 
 

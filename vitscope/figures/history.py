@@ -9,7 +9,19 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vitscope.errors import InputError
-from vitscope.figures.style import BLACK, BLUE, GREEN, GREY, LIGHT, VERMILLION, new_figure, points, styled
+from vitscope.figures.arrangement import narrow
+from vitscope.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    LIGHT,
+    VERMILLION,
+    new_figure,
+    panel_letters,
+    points,
+    styled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,11 +63,12 @@ def draw_history(
     wanted = (*_COLUMNS, *_ACCURACIES) if scored else _COLUMNS
     if table.empty or any(name not in table.columns for name in wanted):
         raise InputError(f"expected a history of at least one epoch with {', '.join(wanted)}")
-    figure = new_figure(3.5)
-    grid = figure.add_gridspec(2, 2, height_ratios=[5, 2])
-    loss = figure.add_subplot(grid[0, 0] if scored else grid[0, :])
-    accuracy = figure.add_subplot(grid[0, 1]) if scored else None
-    rate = figure.add_subplot(grid[1, :])
+    below = narrow() and scored
+    figure = new_figure(5.6 if below else 3.5)
+    grid = figure.add_gridspec(3 if below else 2, 2, height_ratios=[5, 5, 2] if below else [5, 2])
+    loss = figure.add_subplot(grid[0, :] if below or not scored else grid[0, 0])
+    accuracy = figure.add_subplot(grid[1, :] if below else grid[0, 1]) if scored else None
+    rate = figure.add_subplot(grid[-1, :])
     _curves(loss, table, "loss", 1.0)
     _rate(rate, table)
     loss.set_ylabel("Loss")
@@ -67,6 +80,7 @@ def draw_history(
         _finish(ax, table, best_epoch)
     figure.align_ylabels([loss, rate])
     loss.legend(loc="best")
+    panel_letters([ax for ax in (loss, accuracy, rate) if ax is not None])
     if best_epoch is not None and accuracy is not None:
         _name_best(accuracy, table, best_epoch)
     return figure

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vitscope.figures.arrangement import narrow
 from vitscope.figures.layer_names import label_layers
 from vitscope.figures.style import (
     BLUE,
@@ -16,6 +17,7 @@ from vitscope.figures.style import (
     VERMILLION,
     figure_width,
     new_figure,
+    panel_letters,
     points,
     styled,
 )
@@ -54,15 +56,16 @@ def draw_lens(curves: LensCurves, lens: Lens, *, figure: Figure | None = None) -
     Returns:
         The figure drawn on.
     """
-    figure = figure or new_figure(2.5)
-    left, right = figure.subplots(1, 2, sharey=True)
+    across = 1 if narrow() else 2
+    figure = figure or new_figure(2.5 if across == 2 else 4.8)
+    left, right = figure.subplots(2 // across, across, sharey=True)
     for name, (label, colour, marker) in _LINES.items():
         _curve(left, curves.values[name], curves.intervals[name], label=label, colour=colour, marker=marker)
-    left.set_title(f"Means over {curves.n:,} images", fontsize=points(8), loc="left")
+    left.set_title(f"Means over {curves.n:,} images", fontsize=points(8))
     left.set_ylabel("Share or probability")
     _images(right, lens)
-    right.set_title("p of the true class, image by image", fontsize=points(8), loc="left")
-    pitch = 72 * (figure_width() / 2 - 0.5) / len(curves.layers)
+    right.set_title("p of the true class, image by image", fontsize=points(8))
+    pitch = 72 * (figure_width() / across - 0.5) / len(curves.layers)
     for ax in (left, right):
         ax.set_xlabel(label_layers(ax.xaxis, curves.layers, pitch=pitch), labelpad=2)
         ax.set(ylim=(-0.02, 1.02), xlim=(-0.3, len(curves.layers) - 0.7))
@@ -71,6 +74,7 @@ def draw_lens(curves: LensCurves, lens: Lens, *, figure: Figure | None = None) -
         ax.legend(
             handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1, fontsize=points(7)
         )
+    panel_letters([left, right])
     return figure
 
 
@@ -90,11 +94,14 @@ def _curve(
 
 def _images(ax: Axes, lens: Lens) -> None:
     right = lens.correct[-1]
-    for ends, colour, word in ((right, BLUE, "right"), (~right, VERMILLION, "wrong")):
+    kinds = ((right, BLUE, "right", "-"), (~right, VERMILLION, "wrong", (0, (4, 1.5))))
+    for ends, colour, word, line in kinds:
         chosen = np.flatnonzero(ends)[:_EACH]
         for number, image in enumerate(chosen):
             label = f"ends {word}: {len(chosen)} of {int(ends.sum()):,}" if not number else None
-            ax.plot(lens.truth[:, image], color=colour, linewidth=0.8, alpha=0.75, label=label)
+            ax.plot(
+                lens.truth[:, image], color=colour, linestyle=line, linewidth=0.8, alpha=0.75, label=label
+            )
     ax.axhline(
         1 / max(len(lens.classes), 1), color=GREY, linewidth=0.6, linestyle=(0, (4, 2)), label="chance"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitscope.errors import InputError
+from vitscope.figures.arrangement import narrow
 from vitscope.figures.framing import framed
 from vitscope.figures.lettering import folded, shorten, text_width
 from vitscope.figures.montage import Sheet
@@ -28,6 +29,7 @@ __all__ = ["MapRow", "draw_map_grid", "pages"]
 _EDGE, _SPACE = 0.06, 0.05  # inches: at both sides, between pictures
 _LINE = 0.105  # inches of a line below a picture
 _HEAD, _TITLE, _LEGEND, _BETWEEN = 0.2, 0.26, 0.54, 0.07
+_RAMP = 0.16  # inches of a scale's colours, where two stand below each other
 _WIDEST = 1.3  # inches of a picture, where there are few columns
 _PAGE = 8.8  # inches of a figure that stays on a page
 _SIZE, _SMALL = 7.0, 6.0  # points
@@ -105,7 +107,9 @@ def draw_map_grid(
     heights = [_height(row, side) for row in rows]
     names = [folded(name, 72 * side, size=_SIZE) for name in ("image", *columns)]
     head = (_TITLE if title else _EDGE) + _HEAD + _LINE * (max(map(len, names)) - 1)
-    sheet = Sheet(head + sum(heights) + _LEGEND)
+    kinds = {scale.signed for row in rows for scale in row.scales}
+    stacked = _RAMP * (len(kinds) - 1) if narrow() else 0.0
+    sheet = Sheet(head + sum(heights) + _LEGEND + stacked)
     if title:
         line = _whole_line(title, 72 * (figure_width() - 0.3), size=8.5)
         sheet.text(figure_width() / 2, 0.14, line, size=8.5, ha="center")
@@ -223,11 +227,13 @@ def _draw_legend(sheet: Sheet, rows: Sequence[MapRow], words: tuple[str, str, st
     if any(scale.beyond for row in rows for scale in row.scales):
         notes.append("maps of pixels: one value in a hundred lies beyond the scale")
     kinds = sorted({scale.signed for row in rows for scale in row.scales})
-    width = figure_width() / len(kinds)
+    width = figure_width() / (1 if narrow() else len(kinds))
     for number, signed in enumerate(kinds):
         ends = (below, above) if signed else ("smallest", "largest")
-        left = number * width + width / 2 - 0.6
-        draw_ramp(sheet, Scale(-1, 1, signed=signed), (left, top + 0.03, 1.2, 0.1), ends)
+        left, down = (0.0, _RAMP * number) if narrow() else (number * width, 0.0)
+        place = (left + width / 2 - 0.6, top + 0.03 + down, 1.2, 0.1)
+        draw_ramp(sheet, Scale(-1, 1, signed=signed), place, ends)
+    top += _RAMP * (len(kinds) - 1) if narrow() else 0.0
     for number, line in enumerate(notes):
         at = (figure_width() / 2, top + 0.26 + 0.13 * number)
         sheet.text(*at, line, width=figure_width() - 2 * _EDGE, size=6.5, color=GREY, ha="center")

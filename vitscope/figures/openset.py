@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from vitscope.figures.arrangement import narrow
 from vitscope.figures.style import (
     BLACK,
     BLUE,
@@ -18,6 +19,7 @@ from vitscope.figures.style import (
     VERMILLION,
     new_figure,
     owner,
+    panel_letters,
     points,
     styled,
 )
@@ -38,7 +40,6 @@ _NAMES = {
 }
 _LEGEND: dict[str, Any] = {
     "title": "AUROC [95 % interval]",
-    "title_fontsize": 7,
     "handlelength": 2.2,
     "alignment": "left",
     "borderpad": 0.2,
@@ -67,8 +68,13 @@ def draw_open_set(result: OpenSet, *, ax: Axes | None = None) -> Figure:
         ax.legend(loc="lower right", frameon=True, framealpha=0.85, edgecolor="none", **_LEGEND)
         return owner(ax)
     rows = len(result.scores)
-    figure = new_figure(3.5 + 0.14 * rows)
-    left, right = figure.subfigures(1, 2, width_ratios=(3.1, 2.4), squeeze=False)[0]
+    if narrow():
+        figure = new_figure(3.6 + 0.14 * rows + 0.5 + 0.8 * rows)
+        ratios = (3.6 + 0.14 * rows, 0.5 + 0.8 * rows)
+        left, right = figure.subfigures(2, 1, height_ratios=ratios, squeeze=False)[:, 0]
+    else:
+        figure = new_figure(3.5 + 0.14 * rows)
+        left, right = figure.subfigures(1, 2, width_ratios=(3.1, 2.4), squeeze=False)[0]
     curves = left.subplots()
     _curves(curves, result)
     left.legend(*curves.get_legend_handles_labels(), loc="outside lower center", **_LEGEND)
@@ -78,6 +84,7 @@ def draw_open_set(result: OpenSet, *, ax: Axes | None = None) -> Figure:
     places[-1].set_xlabel("Score (higher is more foreign)")
     right.supylabel("Share of images (%)", size=points(8))
     right.legend(handles=_kinds(), loc="outside upper center", ncols=2, handlelength=1.6)
+    panel_letters([curves, *places])
     return figure
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from vitscope.figures.lettering import plain, shorten
 from vitscope.figures.overlay import COLOURS
-from vitscope.figures.style import LIGHT, new_figure, owner, points, styled
+from vitscope.figures.style import LIGHT, figure_width, new_figure, owner, points, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ def draw_position_similarity(similarity: PositionSimilarity, *, ax: Axes | None 
     picture = _assembled(similarity.values[np.ix_(down, across)])
     if ax is None:
         height, width = picture.shape
-        scale = _SIDE / max(height, width)
+        scale = min(_SIDE, figure_width() - 1.5) / max(height, width)
         ax = new_figure(height * scale + 0.75, width=max(width * scale, 1.6) + 1.5).subplots()
     low = float(np.nanmin(similarity.values)) if np.isfinite(similarity.values).any() else 0.0
     drawn = ax.imshow(
@@ -59,7 +59,9 @@ def draw_position_similarity(similarity: PositionSimilarity, *, ax: Axes | None 
     bar = owner(ax).colorbar(drawn, ax=ax, fraction=0.05, pad=0.03, aspect=30)
     bar.outline.set_visible(False)
     bar.set_label("Cosine similarity", fontsize=points(7.5))
-    plain([ax.set_title(shorten(similarity.name, 72 * 3.4, size=7.5), fontsize=points(7.5))])
+    plain(
+        [ax.set_title(shorten(similarity.name, 72 * (figure_width() - 1.0), size=7.5), fontsize=points(7.5))]
+    )
     return owner(ax)
 
 

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from vitscope.figures.arrangement import folded_title, inches, legend_columns, narrow
 from vitscope.figures.lettering import shorten
 from vitscope.figures.style import (
     BLUE,
     GREY,
     LIGHT,
     VERMILLION,
-    current_style,
     figure_width,
     new_figure,
     owner,
+    panel_letters,
+    points,
     styled,
 )
 
@@ -59,11 +61,13 @@ def draw_reliability(
     if ax is not None:
         _diagram(ax, result, smooth)
         ax.set_xlabel("Confidence")
-        ax.set_title(_title(result, smooth), size=8)
+        ax.set_title(_title(result, smooth), size=points(8))
         ax.legend(loc="best", handlelength=1.6)
         return owner(ax)
     side = min(_SIDE, figure_width() - _LEFT - _RIGHT)
-    figure = new_figure(_height(side, lines=2), width=_LEFT + side + _RIGHT)
+    figure = new_figure(
+        _height(side, lines=3 if smooth is not None and narrow() else 2), width=_LEFT + side + _RIGHT
+    )
     figure.set_layout_engine("none")
     diagram, counts = _places(figure, side, left=_LEFT)
     _diagram(diagram, result, smooth)
@@ -93,15 +97,18 @@ def draw_reliability_comparison(
         A figure of column width.
     """
     side = (figure_width() - _LEFT - _RIGHT - _BETWEEN) / 2
-    figure = new_figure(_height(side, lines=3), width=figure_width())
+    figure = new_figure(_height(side, lines=6 if narrow() else 3), width=figure_width())
     figure.set_layout_engine("none")
     curves = smooth or (None, None)
+    letters: list[Axes] = []
     first: Axes | None = None
     for place, (result, curve, name) in enumerate(zip((before, after), curves, titles, strict=True)):
         diagram, counts = _places(figure, side, left=_LEFT + place * (side + _BETWEEN))
         _diagram(diagram, result, curve)
-        short = shorten(name, 72 * side, size=8)
-        diagram.set_title(f"{short}\n{_title(result, curve)}", size=8, linespacing=1.3)
+        room = 72 * (side - 0.3) if narrow() else 72 * side
+        title = f"{shorten(name, room, size=8)}\n{folded_title(_title(result, curve), room / 72, size=8)}"
+        diagram.set_title(title, size=points(8), linespacing=1.3)
+        letters.append(diagram)
         _counts(counts, result)
         counts.set_ylim(0, 1.05 * max(before.count.max(), after.count.max()))
         if first is not None:
@@ -111,6 +118,7 @@ def draw_reliability_comparison(
         first = first or diagram
     if first is not None:
         _legend(figure, first)
+    panel_letters(letters)
     return figure
 
 
@@ -121,7 +129,7 @@ def _height(side: float, *, lines: int) -> float:
 
 def _places(figure: Figure, side: float, *, left: float) -> tuple[Axes, Axes]:
     """Add square axes and, below them, as wide ones for the counts, in inches from the left edge."""
-    width, height = figure.get_size_inches() / current_style().venue.scale
+    width, height = inches(figure)
     places = ((_BOTTOM + _COUNTS + _GAP, side), (_BOTTOM, _COUNTS))
     diagram, counts = (
         figure.add_axes((left / width, low / height, side / width, tall / height)) for low, tall in places
@@ -198,7 +206,7 @@ def _legend(figure: Figure, diagram: Axes) -> None:
         [labels[index] for index in shown],
         loc="upper center",
         borderaxespad=0.2,
-        ncols=3,
+        ncols=legend_columns([labels[index] for index in shown], 3),
         handlelength=1.5,
         handletextpad=0.5,
         columnspacing=1.0,

@@ -8,7 +8,16 @@ import numpy as np
 
 from vitscope.figures.layer_names import label_layers
 from vitscope.figures.lettering import plain, shorten
-from vitscope.figures.style import contrasting, new_figure, owner, points, sequential_map, styled
+from vitscope.figures.style import (
+    contrasting,
+    figure_width,
+    new_figure,
+    owner,
+    points,
+    sequential_map,
+    styled,
+)
+from vitscope.figures.venues import SMALLEST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +48,7 @@ def draw_similarity(similarity: Similarity, *, ax: Axes | None = None) -> Figure
         The figure drawn on.
     """
     rows, columns = similarity.values.shape
-    scale = _SIDE / max(rows, columns)
+    scale = min(_SIDE, figure_width() - 1.5) / max(rows, columns)
     if ax is None:
         ax = new_figure(max(rows * scale, 0.8) + 0.75, width=max(columns * scale, 1.2) + 1.5).subplots()
     drawn = ax.imshow(
@@ -51,8 +60,9 @@ def draw_similarity(similarity: Similarity, *, ax: Axes | None = None) -> Figure
         interpolation="none",
     )
     _axes(ax, similarity, pitch=72 * scale)
-    if max(rows, columns) <= _WRITTEN:
-        _write(ax, similarity, drawn, size=min(7.0, 72 * scale / 3))
+    size = min(7.0, 72 * scale / 2.5)
+    if max(rows, columns) <= _WRITTEN and size >= SMALLEST:
+        _write(ax, similarity, drawn, size=points(size))
     bar = owner(ax).colorbar(drawn, ax=ax, fraction=0.05, pad=0.03, aspect=25, ticks=[0, 0.5, 1])
     bar.outline.set_visible(False)
     bar.set_label(f"Linear CKA, {similarity.images:,} images", fontsize=points(7.5))
@@ -66,7 +76,7 @@ def _axes(ax: Axes, similarity: Similarity, *, pitch: float) -> None:
     if across != "Block":
         ax.tick_params(axis="x", labelrotation=90)
     same = first == second
-    width = 72 * 2.2
+    width = 72 * min(2.2, figure_width() - 1.5)
     plain(
         [
             ax.set_ylabel(down if same or not first else shorten(f"{down} of {first}", width, size=8)),
