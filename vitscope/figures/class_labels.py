@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from matplotlib.patches import Rectangle
 
 from vitscope.figures.lettering import plain, shorten, text_width
@@ -66,18 +67,21 @@ class ClassLabels(NamedTuple):
 def draw_labels(ax: Axes, labels: ClassLabels, *, cell: float) -> None:
     """Label both axes; the classes across are only named where all are, being the same as those down."""
     whole = labels.every == 1
-    ax.set_ylabel(f"True class{_note(labels.every)}")
+    side = cell * abs(float(np.diff(ax.get_ylim())[0]))
+    note = _note(labels.every)
+    texts = (f"True class{note}", f"True{note}", "True class")
+    ax.set_ylabel(next((text for text in texts if text_width(text, 8) <= side), texts[-1]))
     ax.set_xlabel("Predicted class" if whole else "Predicted class, in the same order")
     ax.set_yticks(labels.places, labels.names)
     plain(ax.get_yticklabels())
     # A tick tells which row a name belongs to where rows are thinner than letters.
     length = 0.0 if whole or not labels.every else 2.5
-    ax.tick_params(axis="y", length=length, labelsize=labels.size)
+    ax.tick_params(axis="y", length=length, labelsize=points(labels.size))
     if whole:
         ax.set_xticks(labels.places, labels.names)
         plain(ax.get_xticklabels())
         turned = labels.longest >= 0.9 * cell
-        ax.tick_params(axis="x", length=0, labelsize=labels.size, labelrotation=90 if turned else 0)
+        ax.tick_params(axis="x", length=0, labelsize=points(labels.size), labelrotation=90 if turned else 0)
     else:
         ax.set_xticks(labels.places if labels.every else [], [])
         ax.tick_params(axis="x", length=length)

@@ -41,6 +41,7 @@ _LISTED = 10  # pairs in the list below a matrix whose classes are not all named
 _DIAGONAL = "#DDB676"  # a muted orange, for what is right
 # Points: an axis title with its gap, the colour bar with its numbers and title, the strip for groups' names,
 # a line of the list and the space between its columns, a margin.
+_NAMES_SHARE = 0.35  # of the width beside the bar that names may take
 _TITLE, _BAR, _STRIP, _LINE, _GUTTER, _MARGIN = 15.0, 50.0, 12.0, 9.5, 16.0, 5.0
 
 
@@ -119,7 +120,7 @@ def _plan(order: ClassOrder) -> _Plan:
     width = 72 * (figure_width() if count > 4 else min(3.4, figure_width()))
     free = width - _TITLE - _BAR - 2 * _MARGIN
     least, most = _NAMES
-    room = max(least, min(most, free - count * least_cell(count)))
+    room = min(max(least, min(most, free - count * least_cell(count))), _NAMES_SHARE * free)
     # How many names there are depends on the side that they leave: begin with all of it.
     side, labels = free, ClassLabels.of(order, free / count, room=room)
     for _ in range(2):

@@ -67,6 +67,7 @@ def draw_pairs(images: Images, classes: Sequence[str], pairs: Sequence[PairSampl
     widths = [count * side + (count - 1) * _SPACE for count in counts]
     spare = (figure_width() - 2 * _EDGE - sum(widths)) / 3
     lefts = _EDGE + np.concatenate([[0.0], np.cumsum(np.array(widths[:-1]) + spare)])
+    rooms = [*(width + spare - _SPACE for width in widths[:-1]), widths[-1]]  # of the letters above
     for number, pair in enumerate(pairs):
         top = head + number * step
         if number:
@@ -74,8 +75,8 @@ def draw_pairs(images: Images, classes: Sequence[str], pairs: Sequence[PairSampl
             sheet.ax.plot([_EDGE, figure_width() - _EDGE], [rule, rule], color=LIGHT, linewidth=0.5)
         groups = (pair.first, pair.first_taken, pair.second_taken, pair.second)
         for place, drawn in enumerate(groups):
-            left, width = float(lefts[place]), widths[place]
-            _letters(sheet, classes, pair, place, (left, top, width, _LETTERS))
+            left = float(lefts[place])
+            _letters(sheet, classes, pair, place, (left, top, rooms[place], _LETTERS))
             _row(sheet, images, drawn, (left, top + _LETTERS, side, side), wrong=place in (1, 2))
     return sheet.figure
 

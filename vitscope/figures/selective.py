@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import MaxNLocator
 
-from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, new_figure, owner, points, styled
+from vitscope.figures.arrangement import folded_title
+from vitscope.figures.style import (
+    BLUE,
+    GREY,
+    LIGHT,
+    VERMILLION,
+    figure_width,
+    new_figure,
+    owner,
+    points,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,4 +112,5 @@ def _title(ax: Axes, result: RiskCoverage) -> None:
     if result.aurc_interval is not None:
         low, high = (100 * bound for bound in result.aurc_interval)
         area += f" [{low:.2f}, {high:.2f}]"
-    ax.set_title(f"{area}, excess {100 * result.excess:.2f} % (n = {result.n:,})", size=points(8))
+    title = f"{area}, excess {100 * result.excess:.2f} % (n = {result.n:,})"
+    ax.set_title(folded_title(title, figure_width() - 0.7, size=8), size=points(8))
