@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from vitscope.cli.figure_options import for_a_paper
+from vitscope.cli.main import app
+
+COMMANDS = ["evaluate", "compare", "attention", "explain", "faithfulness", "inspect"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_there_is_not_is_said_before_anything_is_opened(command):
+    for option, value in (("--venue", "chi"), ("--width", "half"), ("--format", "pdf,gif")):
+        answer = CliRunner().invoke(app, [command, option, value, "nothing.pth"])
+        assert answer.exit_code == 2 or getattr(answer.exception, "exit_code", None) == 2
+
+
+def test_the_command_runs_in_the_style_that_was_asked_for():
+    found = {}
+
+    def look(name: str, often: int = 1) -> None:
+        from vitscope.figures.style import current_style
+
+        found[name, often] = current_style()
+
+    small = typer.Typer()
+    small.command()(for_a_paper(look))
+    CliRunner().invoke(small, ["plain"], catch_exceptions=False)
+    given = ["asked", "--often", "2", "--venue", "icml", "--width", "page", "--format", "svg, pdf"]
+    CliRunner().invoke(small, given, catch_exceptions=False)
+    assert found["plain", 1].venue.name == "neurips"
+    assert found["plain", 1].formats == ("pdf", "png")
+    assert found["asked", 2].width == 6.75
+    assert found["asked", 2].formats == ("svg", "pdf")
