@@ -222,6 +222,8 @@ def _panels(model: Model, wanted: Wanted, place: Place, view: AttentionView) -> 
         about |= {"heatmaps": {view.method: "heatmaps.npz"}, "images": list(report.rows), "warnings": []}
         result_json(about)
         return
+    from vitscope.figures.style import current_style
+
     table_of(report.rows)
-    kinds = "PDF, PNG and GIF" if view.animate else "PDF and PNG"
+    kinds = f"{current_style().kinds}{', animations as GIF' if view.animate else ''}"
     talk(f"written to {report.folder}, {kinds}, and the maps as heatmaps.npz", quiet=place.quiet)

@@ -168,12 +168,14 @@ def tell(report: ExplanationReport, model: Model, place: Place) -> None:
     if place.json:
         result_json(_summary(report, model))
         return
+    from vitscope.figures.style import current_style
+
     table_of(report.rows)
     if report.faithfulness:
         result()
         _tell_faithfulness(report.faithfulness)
     files = ", ".join(report.heatmaps.values())
-    talk(f"written to {report.folder}, PDF and PNG, and the maps as {files}", quiet=place.quiet)
+    talk(f"written to {report.folder}, {current_style().kinds}, and the maps as {files}", quiet=place.quiet)
     warn(report.notes, quiet=place.quiet)
 
 

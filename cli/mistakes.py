@@ -179,6 +179,8 @@ def _images_of(predictions: Predictions, model: Classifier, data: str | None) ->
 
 
 def _tell(report: MistakesReport, names: Sequence[str], counts: tuple[int, int], *, quiet: bool) -> None:
+    from vitscope.figures.style import current_style
+
     lines = [("image", "true", "confidence", "predicted", "confidence", "figure")]
     for row in report.rows:
         shares = f"{row['true_confidence']:.1%}", f"{row['confidence']:.1%}"
@@ -189,4 +191,4 @@ def _tell(report: MistakesReport, names: Sequence[str], counts: tuple[int, int],
         what = "image" if count == 1 else "images"
         talk(f"{brief(str(first))} taken for {brief(str(second))}: {count:,} {what}", quiet=quiet)
     warn(report.notes, quiet=quiet)
-    talk(f"written to {report.folder}, PDF and PNG, and the maps as heatmaps.npz", quiet=quiet)
+    talk(f"written to {report.folder}, {current_style().kinds}, and the maps as heatmaps.npz", quiet=quiet)

@@ -166,6 +166,21 @@ def test_attention_of_a_file(run, tiny_run, tmp_path, method):
     assert row["predicted"] in answer.stdout
 
 
+def test_the_figure_that_is_named_is_the_file_that_was_asked_for(run, tiny_run, tmp_path):
+    at = ("--index", "0", "--checkpoint", tiny_run / "best.pth", "--venue", "cvpr", "--format", "svg,png")
+    answer = run("attention", *at, "--out", "one")
+    assert answer.exit_code == 0, answer.stderr
+    row = json.loads((tmp_path / "one" / "manifest.json").read_text())["images"][0]
+    assert row["figure"].endswith(".svg")
+    assert (tmp_path / "one" / row["figure"]).is_file()
+    assert not list((tmp_path / "one").glob("*.pdf"))
+    assert "written to one, SVG and PNG, and" in answer.stderr
+    answer = run("explain", *at, "--out", "two", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    figure = json.loads(answer.stdout)["images"][0]["figure"]
+    assert (tmp_path / "two" / figure).is_file()
+
+
 def test_attention_of_the_own_data_and_of_patterns(run, tiny_run, tmp_path):
     answer = run(
         "attention", "--index", "0-2,5", "--checkpoint", tiny_run / "best.pth", "--out", "own", "--json"

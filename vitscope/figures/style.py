@@ -77,6 +77,16 @@ class PaperStyle:
         """Inches of a figure on paper."""
         return self.venue.width(self.extent)
 
+    @property
+    def kinds(self) -> str:
+        """The files in words, such as `PDF and PNG`."""
+        *first, last = (kind.upper() for kind in self.formats)
+        return f"{', '.join(first)} and {last}" if first else last
+
+    def file_name(self, stem: str) -> str:
+        """Return the name of the figure's first file."""
+        return f"{stem}.{self.formats[0]}"
+
 
 _DEFAULT = PaperStyle(VENUES["neurips"])
 _STYLE = ContextVar("vitscope_paper_style", default=_DEFAULT)

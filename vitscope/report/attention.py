@@ -16,6 +16,7 @@ from vitscope.figures.animation import draw_depths, save_animation
 from vitscope.figures.captions import source_sentence
 from vitscope.figures.exhibit import save_exhibit
 from vitscope.figures.map_exhibits import attention_exhibit, picture_of, single
+from vitscope.figures.style import current_style
 from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.records.heatmap import Heatmap
 from vitscope.report.subjects import answers, batches, figure_name, provenance_of
@@ -128,7 +129,7 @@ def report_attention(
                 about: dict[str, Any] = {"image": subject.name.rpartition("/")[2], "prediction": answer[:2]}
                 save_exhibit(attention_exhibit(stem, layers, picture, **about, source=source), stage)
                 row = {"name": subject.name, "predicted": answer.name, "confidence": answer.confidence}
-                row["figure"] = f"{stem}.pdf"
+                row["figure"] = current_style().file_name(stem)
                 if view.animate:
                     _animate(maps, batch, index, answer, stage / f"{stem}.gif")
                     row["animation"] = f"{stem}.gif"

@@ -14,6 +14,7 @@ from vitscope.figures.lettering import shorten, shorten_pair, worded
 from vitscope.figures.map_exhibits import page_exhibit
 from vitscope.figures.map_grid import MapRow, draw_map_grid, pages
 from vitscope.figures.overlay import Scale
+from vitscope.figures.style import current_style
 from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.report.maps import Explained, explain_batch, join_maps
 from vitscope.report.origin import check_model, find_rows
@@ -201,7 +202,7 @@ def _save_pages(
         notes = _notes(mistakes, page, len(files), find_method(method).title)
         about = _sentence(mistakes, find_method(method).title)
         save_exhibit(page_exhibit(f"mistakes-{number}", draw, notes, about=about, source=source), stage)
-        files += [f"mistakes-{number}.pdf"] * len(page)
+        files += [current_style().file_name(f"mistakes-{number}")] * len(page)
     return files
 
 

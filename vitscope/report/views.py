@@ -13,6 +13,7 @@ from vitscope.figures.lettering import worded
 from vitscope.figures.map_exhibits import map_exhibit, page_exhibit, picture_of, single
 from vitscope.figures.map_grid import MapRow, draw_map_grid, pages
 from vitscope.figures.overlay import Scale
+from vitscope.figures.style import current_style
 from vitscope.report.subjects import figure_name
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Single:
         """Draw the maps of one image of a batch, and return the name of the figure that will have them."""
         stem = figure_name(batch.subjects[index].name, number=batch.start + index, count=self.count)
         save_exhibit(self._exhibit(stem, batch, found, index), self.stage)
-        return f"{stem}.pdf"
+        return current_style().file_name(stem)
 
     def finish(self) -> None:
         """Draw what is left."""
@@ -132,7 +133,7 @@ class Pages:
         if rest:
             self._save(full)
             self._waiting = list(rest[0])
-        return f"maps-{self._pages + 1}.pdf"
+        return current_style().file_name(f"maps-{self._pages + 1}")
 
     def finish(self) -> None:
         """Draw the last page."""
