@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from cifar_page import PAIRS, PLANS, Job, page
 
 import vitscope
@@ -38,7 +39,7 @@ from vitscope.trainers.observer import Observer
 from vitscope.trainers.overrides import apply_overrides, merge
 from vitscope.trainers.preparation import anchored
 from vitscope.trainers.presets import load_preset
-from vitscope.trainers.settings import parse_settings, settings_text
+from vitscope.trainers.settings import parse_settings
 from vitscope.trainers.training import resume, train
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "results.md"
@@ -83,7 +84,7 @@ def run_job(job: Job, state: Path, sources: dict[str, str], device: str, alarm: 
     change = {"data": {"source": sources.get(job.data, job.data)}, "epochs": job.epochs, "seed": job.seed}
     settings = anchored(parse_settings(apply_overrides(merge(load_preset(job.preset), change), job.changes)))
     config = folder / "config.yaml"
-    if config.is_file() and config.read_text(encoding="utf-8") != settings_text(settings):
+    if config.is_file() and parse_settings(yaml.safe_load(config.read_text(encoding="utf-8"))) != settings:
         raise OutputError(f"{folder} holds a run with other settings", hint="choose another --state")
     if folder_format(folder) != "vitscope.run":
         print(f"{folder.name}: {job.preset}, {job.epochs} epochs", flush=True)
