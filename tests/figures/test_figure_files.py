@@ -106,9 +106,14 @@ def test_processes_agree_on_every_byte(tmp_path):
         environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path.cwd())}
         subprocess.run([sys.executable, "-c", SCRIPT, str(folder)], check=True, env=environment)
         digests.append(
-            {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+            {
+                str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in folder.rglob("*")
+                if path.is_file()
+            }
         )
-    assert len(digests[0]) == 22
+    assert sum(name.endswith((".pdf", ".png")) for name in digests[0]) == 22
+    assert sum(name.startswith("drawings") for name in digests[0]) == 11
     assert digests[0] == digests[1]
 
 
