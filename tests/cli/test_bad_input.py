@@ -257,7 +257,7 @@ def test_json_keeps_hostile_class_names_exactly(tmp_path, monkeypatch):
         "--set",
         "model.heads=2",
         "--set",
-        "model.name=vit-micro",
+        "model.patch_size=2",
     ]
     answer = runner.invoke(
         app, ["train", "vit-micro", "--data", "data", "--epochs", "1", *tiny, "--out", "run"]

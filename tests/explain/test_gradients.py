@@ -86,8 +86,8 @@ def torch_encoder():
 
 @pytest.mark.parametrize("make", [torchvision_vit, torch_encoder])
 def test_multihead_attention_of_torch_by_an_explicit_copy(make):
-    model = make()
-    images, targets = torch.randn(3, 3, 32, 32), torch.tensor([3, 0, 2])
+    model = make().double()
+    images, targets = torch.randn(3, 3, 32, 32, dtype=torch.float64), torch.tensor([3, 0, 2])
     found = attention_gradients(model, images, targets=targets)
     weights, attending = [], [each for each in model.modules() if isinstance(each, nn.MultiheadAttention)]
     for attend in attending:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import socket
 import traceback
+
+_PATIENCE = 120
 
 
 def shared(world, job, *arguments):
@@ -27,7 +30,7 @@ def shared(world, job, *arguments):
 
 
 def _answer(pipe):
-    if not pipe.poll(120):
+    if not pipe.poll(_PATIENCE):
         return "no answer"
     try:
         return pipe.recv()
@@ -49,6 +52,7 @@ def _work(rank, world, port, pipe, job, arguments):
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
+    faulthandler.dump_traceback_later(_PATIENCE - 20)  # where it hangs, for whoever reads why nobody answered
     try:
         pipe.send(job(rank, *arguments))
     except BaseException as error:
