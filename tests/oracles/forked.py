@@ -6,13 +6,24 @@ import faulthandler
 import multiprocessing
 import os
 import socket
+import time
 import traceback
 
-_PATIENCE = 120
+_PATIENCE = 100
 
 
 def shared(world, job, *arguments):
-    """Call `job(rank, *arguments)` in so many processes; return what each gave, or the trace of its error."""
+    """Call `job(rank, *arguments)` in so many processes; return what each gave, or the trace of its error.
+
+    A process that is forked from one with threads may never begin, since a thread held a lock just then, and
+    the others wait for it: where nobody answers, all are forked once more. A job that hangs does so again.
+    """
+    answers = _forked(world, job, arguments)
+    silent = all(isinstance(each, str) and each == "no answer" for each in answers)
+    return _forked(world, job, arguments) if silent else answers
+
+
+def _forked(world, job, arguments):
     context = multiprocessing.get_context("fork")
     port = _free_port()
     pipes, children = [], []
@@ -23,14 +34,16 @@ def shared(world, job, *arguments):
         theirs.close()
         pipes.append(ours)
         children.append(child)
-    answers = [_answer(pipe) for pipe in pipes]
+    until = time.monotonic() + _PATIENCE
+    answers = [_answer(pipe, until) for pipe in pipes]
     for child in children:
-        child.join(60)
+        child.join(max(1.0, until - time.monotonic()))
+        child.kill()
     return answers
 
 
-def _answer(pipe):
-    if not pipe.poll(_PATIENCE):
+def _answer(pipe, until):
+    if not pipe.poll(max(1.0, until - time.monotonic())):
         return "no answer"
     try:
         return pipe.recv()
