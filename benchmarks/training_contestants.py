@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import timm.data
@@ -66,7 +67,7 @@ class Pictures(Dataset[Any]):
         return (picture if self.transform is None else self.transform(picture)), self.labels[index]
 
 
-class Contender:
+class Contender(ABC):
     """A network, its input and its step."""
 
     def __init__(self, settings: Settings, prepared: Prepared) -> None:
@@ -80,18 +81,18 @@ class Contender:
         while True:
             yield from self.epoch()
 
+    @abstractmethod
     def epoch(self) -> Iterator[Any]:
         """Return the batches of an epoch."""
-        raise NotImplementedError
 
     def loss(self, batch: Any) -> Tensor:
         """Return the mean loss of a batch."""
         images, targets = batch
         return F.cross_entropy(self.network(images), targets, label_smoothing=self.settings.label_smoothing)
 
+    @abstractmethod
     def update(self) -> None:
         """Clip, step and average."""
-        raise NotImplementedError
 
     def step(self) -> None:
         """Make one step, each part timed."""

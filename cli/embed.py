@@ -9,6 +9,7 @@ import typer
 from vitscope.cli import explanation_options as options
 from vitscope.cli.console import progress_bar, result, result_json, table, talk
 from vitscope.cli.explained import Model
+from vitscope.cli.figure_options import for_a_paper
 from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
 from vitscope.cli.subjects import check_out, data_of
 from vitscope.errors import UsageError
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["embed"]
 
-_MODEL = "Model"
 
-
+@for_a_paper
 def embed(
     model: Annotated[
         str | None,
@@ -62,7 +62,6 @@ def embed(
         typer.Option(
             "--superclasses",
             help="Of --color superclass: cifar100, or a CSV or JSON file.",
-            rich_help_panel=_MODEL,
         ),
     ] = None,
     other: Annotated[
@@ -72,9 +71,7 @@ def embed(
     readout: Annotated[
         bool, typer.Option("--readout", help="Also kNN and linear-probe accuracy by layer.")
     ] = False,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Of all that is drawn at random.", rich_help_panel=_MODEL)
-    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of all that is drawn at random.")] = 0,
     weights: options.Weights = None,
     classes: options.Classes = None,
     out: Out = None,
@@ -110,7 +107,7 @@ def embed(
     if other is not None:
         models.append(load(other, device=device))
     images = load_split(data_of(models[0], data, split), split)
-    images = images.take(stratified_subset(images.labels, limit, seed=0))
+    images = images.take(stratified_subset(images.labels, limit, seed=seed))
     folder = out if out is not None else fresh_path(maker.beside / f"embedding-{split}")
     talk(f"{models[0].name} on {images.name}, {split}: {len(images):,} images", quiet=quiet)
     with progress_bar("running", len(models) * len(images), quiet=quiet) as progress:
@@ -125,10 +122,10 @@ def embed(
     if json:
         result_json(report.found() | {"folder": str(report.folder)})
     else:
-        _summarise(report)
+        _summarise(report, quiet=quiet)
 
 
-def _summarise(report: EmbeddingReport) -> None:
+def _summarise(report: EmbeddingReport, *, quiet: bool) -> None:
     from vitscope.figures.embedding import settings_line
 
     for each in report.embeddings:
@@ -141,4 +138,7 @@ def _summarise(report: EmbeddingReport) -> None:
         columns = zip(read.layers, read.accuracy("probe"), read.accuracy("knn"), strict=True)
         rows += [(layer, f"{probe:.1%}", f"{knn:.1%}") for layer, probe, knn in columns]
         table(rows)
-    result(f"written to {report.folder}: embedding.json, figures/, records/")
+    page = ", embedding.html" if report.page else ""
+    result(f"written to {report.folder}: embedding.json, figures/, records/{page}")
+    if not report.page:
+        talk("note: no page to look at with the mouse: pip install 'vitscope[embed]' adds it", quiet=quiet)

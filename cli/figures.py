@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vitscope.cli.console import progress_bar, result, result_json, talk
+from vitscope.cli.figure_options import for_a_paper
 from vitscope.cli.options import Json, Quiet
 from vitscope.errors import UsageError
 
@@ -19,19 +20,11 @@ __all__ = ["figures"]
 _SHOWN = 10  # figures that are named in a note
 
 
+@for_a_paper
 def figures(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN...", help="Folders that other commands have written.")
     ],
-    venue: Annotated[
-        str, typer.Option("--venue", help="neurips, iclr, icml, cvpr, ieee, acl, nature or slides.")
-    ] = "neurips",
-    width: Annotated[
-        Literal["column", "page"], typer.Option("--width", help="As wide as a column, or as the page.")
-    ] = "column",
-    formats: Annotated[
-        str, typer.Option("--format", help="Any of pdf, svg, png and pgf, with commas.")
-    ] = "pdf,png",
     out: Annotated[
         Path | None, typer.Option("--out", help="The folder to write; RUN/figures by default.")
     ] = None,
@@ -46,15 +39,12 @@ def figures(
         vitscope figures runs/latest --venue icml --width column --format pdf,svg
     """
     from vitscope.figures.redrawing import find_drawings, redraw
-    from vitscope.figures.style import paper_style
+    from vitscope.figures.style import current_style
 
     targets = _targets(runs, out)
     total = sum(len(find_drawings(run)) for run in runs)
     found = []
-    with (
-        paper_style(venue, width, formats=[each.strip() for each in formats.split(",")]),
-        progress_bar("figures", total, quiet=quiet) as progress,
-    ):
+    with progress_bar("figures", total, quiet=quiet) as progress:
         for run, target in zip(runs, targets, strict=True):
             found.append(redraw(run, target, progress=progress))
     for each in found:
@@ -69,7 +59,8 @@ def figures(
             }
             for run, target, each in zip(runs, targets, found, strict=True)
         ]
-        result_json({"venue": venue, "width": width, "runs": rows})
+        style = current_style()
+        result_json({"venue": style.venue.name, "width": style.extent, "runs": rows})
         return
     for target, each in zip(targets, found, strict=True):
         count = len(each.names)

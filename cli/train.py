@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vitscope.cli.console import result, result_json, talk
+from vitscope.cli.figure_options import for_a_paper
 from vitscope.cli.options import Device, Json, Overwrite, Quiet
 from vitscope.errors import Interrupted, NotFiniteError, UsageError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 
+@for_a_paper
 def train(
     preset: Annotated[
         str | None,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -49,6 +50,17 @@ def test_bad_input_is_one_line(run, arguments, code, said):
     assert answer.exit_code == code
     assert said in answer.stderr.lower()
     assert answer.stderr.count("error: ") == 1
+
+
+def test_numbers_that_are_not_whole(run, evaluated, tmp_path):
+    copy = tmp_path / "cut" / "evaluation-test"
+    shutil.copytree(evaluated, copy)
+    metrics = json.loads((copy / "metrics.json").read_text())
+    del metrics["per_class"]
+    (copy / "metrics.json").write_text(json.dumps(metrics))
+    answer = run("report", copy, "--no-maps")
+    assert (answer.exit_code, "metrics.json lacks per_class" in answer.stderr) == (3, True)
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_runs_are_called_by_what_tells_them_apart(tmp_path):

@@ -77,7 +77,7 @@ def test_umap_keeps_neighbours_and_its_seed():
     features, _ = blobs()
     one, other = (project(features, "umap", seed=1) for _ in range(2))
     assert np.array_equal(one.points, other.points)
-    assert one.about["neighbours"] == 15
+    assert one.about["n_neighbors"] == 15
     assert trust(features, one.points).value > 0.9
     assert "umap" in sys.modules
 

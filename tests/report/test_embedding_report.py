@@ -6,15 +6,23 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
 from tests.browser import chromium
 from tests.hostile_names import HOSTILE_NAMES
+from vitscope.capture.blocks import find_layers
 from vitscope.cli.main import app
+from vitscope.data.sources import DataSpec, load_split
+from vitscope.errors import UsageError
 from vitscope.figures.embedding import draw_embedding
+from vitscope.figures.style import current_style, paper_style
+from vitscope.inference.classifier import load
+from vitscope.inference.layer_features import layer_features
 from vitscope.records.embedding import Embedding, LayerReadout
 from vitscope.report.embedding_page import embedding_page
+from vitscope.report.layer_tokens import default_token, name_layer, token_taker
 
 
 def made(count, classes):
@@ -24,7 +32,12 @@ def made(count, classes):
     predicted = np.where(np.arange(count) % 4 == 0, (labels + 1) % len(classes), labels)
     names = tuple(f"{index}.png" for index in range(count))
     points = places[labels] + 0.3 * draw.normal(size=(count, 2))
-    about = {"seed": 0, "trustworthiness": 0.9, "neighbors": 12, "sampled": count}
+    about = {
+        "seed": 0,
+        "trustworthiness": 0.9,
+        "trustworthiness_neighbors": 12,
+        "trustworthiness_images": count,
+    }
     return Embedding(
         points, labels, predicted, np.full(count, 0.5), tuple(classes), names, "pca", about=about
     )
@@ -47,6 +60,45 @@ def test_names_stand_within_the_panel_and_apart(classes):
             for other in boxes[place + 1 :]
         )
     assert "trustworthiness 0.900 (k = 12)" in figure.texts[-1].get_text()
+
+
+@pytest.mark.parametrize("color", ["class", "correct", "confidence"])
+@pytest.mark.parametrize("venue", ["icml", "slides"])
+def test_nothing_is_cut_at_any_venue(venue, color):
+    with paper_style(venue):
+        figure = draw_embedding(made(50, [f"class {index}" for index in range(5)]), color=color)
+        figure.draw_without_rendering()
+        assert figure.get_figwidth() == pytest.approx(current_style().width)
+        page = figure.bbox
+        for text in (*figure.texts, *(each for ax in figure.axes for each in (*ax.texts, ax.title))):
+            box = text.get_window_extent()
+            assert page.x0 - 1 <= box.x0 <= box.x1 <= page.x1 + 1
+            assert page.y0 - 1 <= box.y0 <= box.y1 <= page.y1 + 1
+        panel = figure.axes[0].get_window_extent()
+        assert all(text.get_window_extent().y1 <= panel.y0 + 1 for text in figure.texts)
+
+
+def test_features_are_what_the_layer_puts_out(tiny_run, tmp_path):
+    """The class token and the patches' mean of the last block, by a hook of the test's own."""
+    model = load(tiny_run / "best.pth")
+    images = load_split(DataSpec(source="digits"), "test").take(range(70))
+    name = name_layer(model, find_layers(model).names, "-1")
+    assert default_token(model, name) == "class"
+    seen = []
+    hook = model.get_submodule(name).register_forward_hook(lambda *found: seen.append(found[2]))
+    with torch.inference_mode():
+        parts = images.batches(model.preprocessing, 9)
+        logits = torch.cat([model(model.preprocessing.normalize(part)) for part in parts])
+    hook.remove()
+    whole = torch.cat(seen)
+    for token, expected in (("class", whole[:, 0]), ("mean", whole[:, 1:].mean(dim=1))):
+        (tmp_path / token).mkdir()
+        takers = {name: token_taker(model, name, token)}
+        told, features = layer_features(model, images, takers, tmp_path / token)
+        np.testing.assert_allclose(features[name], expected.numpy(), atol=1e-5)
+        np.testing.assert_allclose(told, logits.numpy(), atol=1e-5)
+    with pytest.raises(UsageError, match="no layer 'head2'"):
+        name_layer(model, find_layers(model).names, "head2")
 
 
 def test_the_command_writes_what_it_tells(tiny_run, tmp_path):

@@ -134,7 +134,7 @@ def _umap(values: NDArray[np.float32], *, seed: int, neighbors: int) -> Projecti
 
         made = UMAP(n_neighbors=neighbors, random_state=seed, n_jobs=1)
         points = np.array(made.fit_transform(values), dtype=np.float64)
-    return Projection(points, {"neighbours": neighbors, "seed": seed, "library": _version("umap-learn")})
+    return Projection(points, {"n_neighbors": neighbors, "seed": seed, "library": _version("umap-learn")})
 
 
 def _version(package: str) -> str:

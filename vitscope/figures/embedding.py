@@ -18,6 +18,7 @@ from vitscope.figures.style import (
     PURPLE,
     SKY,
     VERMILLION,
+    current_style,
     new_figure,
     points,
     styled,
@@ -100,28 +101,30 @@ def settings_line(embedding: Embedding) -> str:
     about = embedding.about
     parts = [_METHODS.get(embedding.method, embedding.method)]
     parts += [f"perplexity {about['perplexity']:.3g}"] if "perplexity" in about else []
-    parts += [f"{about['neighbours']} neighbours"] if "neighbours" in about else []
+    parts += [f"{about['n_neighbors']} neighbours"] if "n_neighbors" in about else []
     parts += [f"{100 * sum(about['variance']):.0f} % of variance"] if "variance" in about else []
     parts += [f"seed {about.get('seed', 0)}", f"n = {len(embedding):,}"]
     if "trustworthiness" in about:
-        sample = about["sampled"]
+        sample = about["trustworthiness_images"]
         of = f", of {sample:,} drawn" if sample < len(embedding) else ""
-        parts.append(f"trustworthiness {about['trustworthiness']:.3f} (k = {about['neighbors']}{of})")
+        parts.append(
+            f"trustworthiness {about['trustworthiness']:.3f} (k = {about['trustworthiness_neighbors']}{of})"
+        )
     return ", ".join(parts)
 
 
 def _draw(embeddings: Sequence[Embedding], color: ColorBy, superclasses: Groups | None, note: str) -> Figure:
     count = len(embeddings)
     figure = new_figure(1.0)
-    width = float(figure.get_figwidth())
-    gap = 0.06
+    # In inches of the paper itself; all that is not the panels grows with the letters.
+    width, scale = float(figure.get_figwidth()), current_style().venue.scale
+    gap = 0.06 * scale
     side = (width - (count + 1) * gap) / count
     extents = [np.ptp(each.points, axis=0) for each in embeddings]
     tall = side * float(np.clip(max(down / max(across, 1e-12) for across, down in extents), 0.5, 1))
     lines = [*dict.fromkeys(settings_line(each) for each in embeddings), *([note] if note else [])]
-    foot = (_FOOT if color in ("correct", "confidence") else 0.24) + 0.13 * (len(lines) - 1)
-    head = 0.2
-    height = tall + foot + head
+    foot = scale * ((_FOOT if color in ("correct", "confidence") else 0.24) + 0.13 * (len(lines) - 1))
+    height = tall + foot + 0.2 * scale
     figure.set_layout_engine(None)
     figure.set_figheight(height)
     for place, embedding in enumerate(embeddings):
@@ -133,10 +136,12 @@ def _draw(embeddings: Sequence[Embedding], color: ColorBy, superclasses: Groups 
         ax.set_title(shorten(title, 72 * side, size=points(7)), size=points(7), loc="left", pad=3)
         _panel(ax, embedding, color, superclasses, (72 * side, 72 * tall))
     if color in ("correct", "confidence"):
-        _key(figure, embeddings[0], color, (gap / width, (foot - 0.15) / height, 0.12 / height))
+        _key(
+            figure, embeddings[0], color, (gap / width, (foot - 0.15 * scale) / height, 0.12 * scale / height)
+        )
     for number, line in enumerate(reversed(lines)):
         text = shorten(line, 72 * (width - 2 * gap), size=points(6))
-        figure.text(gap / width, (0.05 + 0.13 * number) / height, text, size=points(6), color=GREY)
+        figure.text(gap / width, scale * (0.05 + 0.13 * number) / height, text, size=points(6), color=GREY)
     return figure
 
 

@@ -9,6 +9,9 @@ from matplotlib import rc_context
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_pgf import RendererPgf
 
+from vitscope.analysis.latex import escape
+from vitscope.figures.snippets import tex_letter
+
 if TYPE_CHECKING:
     from matplotlib.backend_bases import GraphicsContextBase
     from matplotlib.figure import Figure
@@ -31,36 +34,6 @@ _CLOSING = r"""\end{pgfpicture}%
 \makeatother%
 \endgroup%
 """
-# Every character that TeX reads as a command or sets as another one, and those outside its plain fonts.
-_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "`": r"\textasciigrave{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "-": "{-}",
-    "…": r"\dots{}",
-    "–": "--",  # noqa: RUF001
-    "—": "---",
-    "·": r"\textperiodcentered{}",
-    "−": r"\ensuremath{-}",  # noqa: RUF001
-    "×": r"\ensuremath{\times}",  # noqa: RUF001
-    "±": r"\ensuremath{\pm}",
-    "≤": r"\ensuremath{\leq}",
-    "≥": r"\ensuremath{\geq}",
-    "≈": r"\ensuremath{\approx}",
-    "→": r"\ensuremath{\rightarrow}",
-}
-_ACCENTED = frozenset(chr(code) for code in range(0xC0, 0x100)) - frozenset("×÷ÐðÞþ")  # noqa: RUF001
 
 
 def tex_text(text: str) -> str | None:
@@ -68,15 +41,8 @@ def tex_text(text: str) -> str | None:
 
     Names are input: none of their characters is left to be read as a command.
     """
-    found = []
-    for character in text:
-        if character in _ESCAPES:
-            found.append(_ESCAPES[character])
-        elif " " <= character <= "\x7e" or character in _ACCENTED:
-            found.append(character)
-        else:
-            return None
-    return "".join(found)
+    letters = [each if each.isascii() else tex_letter(each) for each in escape(text)]
+    return None if None in letters else "".join(filter(None, letters))
 
 
 def write_pgf(figure: Figure, stream: TextIO, *, name: str) -> list[NDArray[np.uint8]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vitscope.figures.arrangement import inches
 from vitscope.figures.layer_names import label_layers
 from vitscope.figures.style import BLUE, LIGHT, VERMILLION, new_figure, owner, styled
 
@@ -39,7 +40,7 @@ def draw_readout(readout: LayerReadout, *, ax: Axes | None = None) -> Figure:
         ends = 100 * readout.intervals[kind]
         ax.fill_between(places, ends[:, 0], ends[:, 1], color=colour, alpha=0.18, linewidth=0)
         ax.plot(places, 100 * readout.accuracy(kind), marker=marker, markersize=3, color=colour, label=label)
-    pitch = 72 * float(owner(ax).get_figwidth() - 0.7) / max(len(places), 1)
+    pitch = 72 * (inches(owner(ax))[0] - 0.7) / max(len(places), 1)
     ax.set_xlabel(label_layers(ax.xaxis, readout.layers, pitch=pitch))
     ax.set_ylabel(f"Accuracy (%), n = {readout.n:,}")
     ax.grid(axis="y", color=LIGHT, linewidth=0.5)

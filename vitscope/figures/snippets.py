@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["figure_snippet", "label_of", "settable"]
+__all__ = ["figure_snippet", "label_of", "settable", "tex_letter"]
 
 # Accents that every encoding of LaTeX has as commands.
 _ACCENTS = {
@@ -93,16 +93,18 @@ def settable(text: str) -> str:
     Letters with accents become commands, and so do some signs; any other character stands there as its
     number, such as [U+1F600], so that nothing is lost in silence.
     """
-    return "".join(each if each.isascii() else _set(each) for each in escape(text))
+    shown = ((each, each if each.isascii() else tex_letter(each)) for each in escape(text))
+    return "".join(f"[U+{ord(each):04X}]" if tex is None else tex for each, tex in shown)
 
 
-def _set(character: str) -> str:
+def tex_letter(character: str) -> str | None:
+    """Return what sets a character beyond ASCII in any encoding of LaTeX; None where nothing does."""
     if character in _SIGNS:
         return _SIGNS[character]
     letter, *marks = list(unicodedata.normalize("NFD", character))
     if len(marks) == 1 and marks[0] in _ACCENTS and letter.isascii() and letter.isalpha():
         return rf"\{_ACCENTS[marks[0]]}{{{letter}}}"
-    return f"[U+{ord(character):04X}]"
+    return None
 
 
 def label_of(name: str) -> str:

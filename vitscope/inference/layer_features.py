@@ -35,7 +35,6 @@ def layer_features(
     layers: Mapping[str, Reduce],
     folder: Path,
     *,
-    half: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[NDArray[np.float32], dict[str, NDArray[Any]]]:
     """Return the logits, and each layer's features memory-mapped, of one pass in evaluation mode.
@@ -45,7 +44,6 @@ def layer_features(
         images: The images.
         layers: What makes features `[image, feature]` of a module's output, by the module's name.
         folder: Where the `.npy` files are made, one a layer, filled block by block.
-        half: Keep them as float16.
         progress: Called with the number of images done since the last call.
 
     Returns:
@@ -73,7 +71,7 @@ def layer_features(
     with ExitStack() as hooks, torch.inference_mode():
         for name, reduce in layers.items():
             hooks.enter_context(model.get_submodule(name).register_forward_hook(keep(name, reduce)))
-        return _stream(model, images, forward, seen, folder, np.float16 if half else np.float32, progress)
+        return _stream(model, images, forward, seen, folder, progress)
 
 
 def _one(name: str, outputs: list[Tensor]) -> Tensor:
@@ -90,7 +88,6 @@ def _stream(
     forward: Callable[[Tensor], Tensor],
     seen: Mapping[str, list[Tensor]],
     folder: Path,
-    kind: type[np.floating],
     progress: Callable[[int], None] | None,
 ) -> tuple[NDArray[np.float32], dict[str, NDArray[Any]]]:
     logits = np.empty((len(images), len(model.classes)), dtype=np.float32)
@@ -103,7 +100,7 @@ def _stream(
             if not kept:
                 widths = {name: outputs[0].shape[1] for name, outputs in seen.items()}
                 kept = {
-                    name: create_array(folder / f"{number:03d}.npy", (len(images), width), kind)
+                    name: create_array(folder / f"{number:03d}.npy", (len(images), width), np.float32)
                     for number, (name, width) in enumerate(widths.items())
                 }
             rows, place = slice(done, done + len(part)), len(model.classes)

@@ -7,18 +7,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
-
-import numpy as np
-import torch
+from typing import TYPE_CHECKING, Any
 
 from vitscope.capture.blocks import find_layers
-from vitscope.capture.layout import Layout, find_layout
 from vitscope.embedding.procrustes import align_points
 from vitscope.embedding.projection import MethodName, check_method, project
 from vitscope.embedding.readout import read_layers
 from vitscope.embedding.trust import trust
-from vitscope.errors import CaptureError, UsageError
 from vitscope.figures.embedding import draw_embedding, draw_embeddings, settings_line
 from vitscope.figures.exhibit import Exhibit, Table, save_exhibit
 from vitscope.figures.readout import draw_readout
@@ -26,23 +21,21 @@ from vitscope.inference.alignment import align
 from vitscope.inference.layer_features import layer_features
 from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.records.embedding import Embedding
+from vitscope.records.predictions import Predictions
 from vitscope.records.provenance import Provenance
 from vitscope.report.embedding_page import write_page
+from vitscope.report.layer_tokens import default_token, name_layer, token_taker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from numpy.typing import NDArray
-    from torch import Tensor
 
     from vitscope.data.imageset import ImageSet
     from vitscope.figures.embedding import ColorBy, Groups
     from vitscope.inference.classifier import Classifier
     from vitscope.records.embedding import LayerReadout
+    from vitscope.report.layer_tokens import TokenName
 
-__all__ = ["Chosen", "EmbeddingReport", "TokenName", "report_embedding"]
-
-TokenName = Literal["class", "mean", "patches"]
+__all__ = ["Chosen", "EmbeddingReport", "report_embedding"]
 
 
 @dataclass(frozen=True)
@@ -78,12 +71,14 @@ class EmbeddingReport:
         embeddings: One, or two of which the second is aligned to the first.
         residual: The share of variance that the alignment left over; None of a single one.
         readout: What is read from each layer, where it was asked for.
+        page: Whether there is a page for the mouse, which needs plotly.
     """
 
     folder: Path
     embeddings: tuple[Embedding, ...]
     residual: float | None
     readout: LayerReadout | None
+    page: bool
 
     def found(self) -> dict[str, Any]:
         """Return the numbers as JSON can hold them."""
@@ -151,9 +146,10 @@ def report_embedding(
         if len(made) > 1:
             moved, residual = align_points(made[1].points, made[0].points)
             made[1] = replace(made[1], points=moved)
-        report = EmbeddingReport(folder, tuple(made), residual, readout)
+        page = find_spec("plotly") is not None
+        report = EmbeddingReport(folder, tuple(made), residual, readout, page)
         _write(report, chosen, stage)
-        if find_spec("plotly") is not None:
+        if page:
             write_page(made[0], images.image, stage / "embedding.html")
         write_json(stage / MANIFEST, _manifest(models[0], images, chosen))
     return report
@@ -169,24 +165,28 @@ def _embed(
 ) -> tuple[Embedding, LayerReadout | None]:
     labelled = align(images, model)
     layers = find_layers(model).names
-    name = _layer(model, layers, chosen.layer)
-    token = chosen.token or _token(model, name)
+    name = name_layer(model, layers, chosen.layer)
+    token = chosen.token or default_token(model, name)
     wanted = dict.fromkeys((*layers, name) if readout else (name,))
     with tempfile.TemporaryDirectory() as place:
-        takers = {each: _taker(model, each, token) for each in wanted}
+        takers = {each: token_taker(model, each, token) for each in wanted}
         logits, features = layer_features(model, labelled, takers, Path(place), progress=progress)
         projected = project(features[name], chosen.method, seed=chosen.seed)
         trusted = trust(features[name], projected.points, seed=chosen.seed)
         named = {each.removeprefix("network."): values for each, values in features.items()}
         read = read_layers(named, labelled.labels, seed=chosen.seed, token=token) if readout else None
         del features, named
-    about = {"trustworthiness": trusted.value, "neighbors": trusted.neighbors, "sampled": trusted.sampled}
-    predicted, confidence = _answers(logits)
+    about = {
+        "trustworthiness": trusted.value,
+        "trustworthiness_neighbors": trusted.neighbors,
+        "trustworthiness_images": trusted.sampled,
+    }
+    answers = Predictions(logits, labelled.labels, labelled.classes, images.names)
     embedding = Embedding(
         projected.points,
         labelled.labels,
-        predicted,
-        confidence,
+        answers.predicted,
+        answers.probabilities.max(axis=1),
         classes=labelled.classes,
         names=images.names,
         method=chosen.method,
@@ -196,75 +196,6 @@ def _embed(
         about=projected.about | about,
     )
     return embedding, read
-
-
-def _answers(logits: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    finite = np.asarray(np.isfinite(logits).all(axis=1))
-    values = np.where(finite[:, None], logits, 0).astype(np.float64)
-    values = np.exp(values - values.max(axis=1, keepdims=True))
-    confidence = values.max(axis=1) / values.sum(axis=1)
-    return np.where(finite, values.argmax(axis=1), -1), np.where(finite, confidence, np.nan)
-
-
-def _layer(model: Classifier, layers: Sequence[str], wanted: str) -> str:
-    """Return the module that a name or a number means."""
-    known = {name for name, _ in model.named_modules()}
-    for name in (wanted, f"network.{wanted}"):
-        if name in known and name:
-            return name
-    try:
-        return layers[int(wanted)]
-    except (ValueError, IndexError):
-        hint = f"there are layers 0 to {len(layers) - 1}, or modules such as {layers[-1]}"
-        raise UsageError(f"{model.name} has no layer {wanted[:80]!r}", hint=hint) from None
-
-
-def _output(model: Classifier, name: str) -> Tensor:
-    """Return what a module puts out for one blank image."""
-    size = model.preprocessing.size
-    blank = torch.zeros((1, model.preprocessing.channels, *size), device=model.device)
-    layer = find_layers(model, names=(name,))
-    with torch.inference_mode(), layer.recording() as record:
-        model(blank)
-    return record.features()[0]
-
-
-def _prefix(model: Classifier, tokens: int) -> int:
-    return find_layout(model, tokens, size=model.preprocessing.size, told=Layout())[1]
-
-
-def _token(model: Classifier, name: str) -> TokenName:
-    output = _output(model, name)
-    try:
-        return "class" if output.ndim == 3 and _prefix(model, output.shape[1]) else "mean"
-    except CaptureError:
-        return "mean"
-
-
-def _taker(model: Classifier, name: str, kind: TokenName) -> Callable[[Tensor], Tensor]:
-    """Return what makes features of a module's output.
-
-    Raises:
-        CaptureError: It has no class token.
-    """
-    if kind not in get_args(TokenName):
-        raise UsageError(f"there is no token {kind!r}", hint=f"there are {', '.join(get_args(TokenName))}")
-    shape = _output(model, name).shape
-    if len(shape) == 3:
-        prefix = _prefix(model, shape[1])
-        if kind == "class" and prefix:
-            return lambda output: output[:, 0]
-        if kind == "mean":
-            return lambda output: output[:, prefix:].mean(dim=1)
-        if kind == "patches":
-            return lambda output: output[:, prefix:].flatten(1)
-    if kind == "class":
-        raise CaptureError(f"{name} has no class token", hint="use --token mean")
-    last = any(getattr(module, "output_fmt", "") == "NHWC" for module in model.modules())
-    axes = (1, 2) if last else (2, 3)
-    if kind == "mean" and len(shape) == 4:
-        return lambda output: output.mean(dim=axes)
-    return lambda output: output.flatten(1)
 
 
 def _write(report: EmbeddingReport, chosen: Chosen, stage: Path) -> None:
