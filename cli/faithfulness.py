@@ -16,6 +16,8 @@ from vitscope.errors import UsageError
 from vitscope.paths import fresh_path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vitscope.data.imageset import ImageSet
     from vitscope.inference.classifier import Classifier
     from vitscope.records.attention import Pool
@@ -170,11 +172,23 @@ def _summarise(report: FaithfulnessReport) -> None:
         rank = "-" if row["mean_rank"] is None else f"{row['mean_rank']:.1f}"
         rows.append([row["method"], rank, *(_score(row, metric) for metric in metrics)])
     table(rows)
-    result("\n* better than random and centre maps on the same images, by 95 % intervals of the differences")
+    result(f"\n* better than {_baselines(metrics)} on the same images, by 95 % intervals of the differences")
     for row in report.rows:
         if row["verdict"] != "baseline":
             result(f"{row['method']}: {row['verdict']}")
     result(f"\nwritten to {report.folder}: faithfulness.json, tables/, figures/")
+
+
+def _baselines(metrics: Sequence[str]) -> str:
+    """Return the baselines in words; not every metric can be compared with both."""
+    from vitscope.records.faithfulness import METRICS
+
+    one: dict[str, list[str]] = {}
+    for metric in metrics:
+        if len(kinds := METRICS[metric].against) == 1:
+            one.setdefault(kinds[0], []).append(metric)
+    rest = [f"{', '.join(found)}: than {kind} maps alone" for kind, found in one.items()]
+    return "random and centre maps" + (f" ({'; '.join(rest)})" if rest else "")
 
 
 def _score(row: dict[str, object], metric: str) -> str:

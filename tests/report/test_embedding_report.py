@@ -78,6 +78,28 @@ def test_nothing_is_cut_at_any_venue(venue, color):
         assert all(text.get_window_extent().y1 <= panel.y0 + 1 for text in figure.texts)
 
 
+def test_names_go_out_of_the_way_of_few_images():
+    """A marker that is no image lies on a plate, and no plate hides more than a stray image."""
+    labels = np.repeat(np.arange(4), 20)
+    places = np.array([[0, 0], [10, 0], [0, 10], [10, 10.0]])[labels]
+    points = places + 0.2 * np.random.default_rng(0).normal(size=(80, 2))
+    names = tuple(f"a class called {index}" for index in range(4))
+    record = Embedding(
+        points, labels, labels, np.full(80, 0.5), names, tuple(map(str, range(80))), "pca", about={"seed": 0}
+    )
+    figure = draw_embedding(record)
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    shown = ax.transData.transform(points)
+    plates = [patch.get_window_extent() for patch in ax.patches]
+    assert len(plates) == 4
+    assert all(sum(box.contains(*place) for place in shown) <= 2 for box in plates)
+    marks = [line for line in ax.lines if len(line.get_xdata()) == 1]
+    assert len(marks) == 4
+    for mark, box in zip(marks, plates, strict=True):
+        assert box.contains(*ax.transAxes.transform(mark.get_xydata()[0]))
+
+
 def test_features_are_what_the_layer_puts_out(tiny_run, tmp_path):
     """The class token and the patches' mean of the last block, by a hook of the test's own."""
     model = load(tiny_run / "best.pth")

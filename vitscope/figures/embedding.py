@@ -6,16 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib.colors import Normalize
-from matplotlib.patheffects import withStroke
 
-from vitscope.figures.lettering import shorten, text_width
+from vitscope.figures.lettering import shorten
+from vitscope.figures.name_plates import COLOURED, COLOURS, MARKERS, write_names
 from vitscope.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
     GREY,
-    ORANGE,
-    PURPLE,
     SKY,
     VERMILLION,
     current_style,
@@ -37,10 +32,6 @@ __all__ = ["ColorBy", "Groups", "draw_embedding", "draw_embeddings", "settings_l
 
 ColorBy = Literal["class", "correct", "confidence", "superclass"]
 
-_COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK)
-_MARKERS = ("o", "^", "s")
-_COLOURED = len(_COLOURS) * len(_MARKERS)  # groups that a colour and a marker tell apart
-_NAMED = 40  # of more groups, names at most
 _COVER = 0.3  # share of the panel that points cover at most
 _METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 _FOOT = 0.42  # inches below the panels
@@ -165,14 +156,14 @@ def _panel(
         ax.scatter(x[~right], y[~right], color=VERMILLION, marker="^", **style | {"alpha": 0.9})
     names, member = _groups(embedding, color, superclasses)
     if color in ("class", "superclass"):
-        for each in range(len(names)) if len(names) <= _COLOURED else ():
+        for each in range(len(names)) if len(names) <= COLOURED else ():
             chosen = member == each
-            colour = _COLOURS[each % len(_COLOURS)]
-            ax.scatter(x[chosen], y[chosen], color=colour, marker=_MARKERS[each // len(_COLOURS)], **style)
-        if len(names) > _COLOURED:
+            colour = COLOURS[each % len(COLOURS)]
+            ax.scatter(x[chosen], y[chosen], color=colour, marker=MARKERS[each // len(COLOURS)], **style)
+        if len(names) > COLOURED:
             ax.scatter(x, y, color=GREY, **style)
-    named = len(names) <= _COLOURED and color in ("class", "superclass")
-    _name(ax, embedding.points, names, member, size=size, coloured=named)
+    named = len(names) <= COLOURED and color in ("class", "superclass")
+    write_names(ax, embedding.points, names, member, size=size, coloured=named)
 
 
 def _groups(
@@ -189,86 +180,6 @@ def _limits(ax: Axes, places: NDArray[np.float64], size: tuple[float, float]) ->
     unit = max(float(((high - low) / size).max()), 1e-12) * 1.06
     middle, half = (low + high) / 2, np.array(size) * unit / 2
     ax.set(xlim=(middle[0] - half[0], middle[0] + half[0]), ylim=(middle[1] - half[1], middle[1] + half[1]))
-
-
-def _name(
-    ax: Axes,
-    places: NDArray[np.float64],
-    names: Sequence[str],
-    member: NDArray[np.int64],
-    *,
-    size: tuple[float, float],
-    coloured: bool,
-) -> None:
-    """Write the groups' names where they are densest, moved so that none overlaps and none is cut."""
-    letters = points(7 if len(names) <= _COLOURED else 6)
-    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
-    scaled = (places - [left, low]) / [right - left, high - low] * size
-    present = [each for each in range(len(names)) if (member == each).any()]
-    anchors = {each: _densest(scaled[member == each]) for each in present}
-    if len(present) > _COLOURED:
-        spread = {each: float(np.median(np.abs(scaled[member == each] - anchors[each]))) for each in present}
-        present = sorted(present, key=spread.__getitem__)
-    boxes: list[tuple[float, float, float, float]] = []
-    for each in present:
-        text = shorten(names[each], 0.4 * size[0], size=letters)
-        box = (text_width(text, letters) + (12 if coloured else 3), letters * 1.25)
-        far = size[0] + size[1] if len(present) <= _COLOURED else 12.0
-        place = _free(anchors[each], box, boxes, size, far)
-        if place is None or len(boxes) >= max(_NAMED, _COLOURED):
-            continue
-        boxes.append((*place, *box))
-        colour = _COLOURS[each % len(_COLOURS)] if coloured else BLACK
-        if np.hypot(*(np.array(place) - anchors[each])) > letters * 2:
-            ends = np.array([anchors[each], place]) / size
-            ax.plot(*ends.T, color=GREY, linewidth=0.5, transform=ax.transAxes, zorder=4)
-        x, y = place[0] / size[0], place[1] / size[1]
-        written = ax.text(
-            x, y, text, size=letters, ha="center", va="center", transform=ax.transAxes, zorder=5
-        )
-        written.set_parse_math(False)
-        written.set_path_effects([withStroke(linewidth=2.2, foreground="white")])
-        if coloured:
-            marker, start = _MARKERS[each // len(_COLOURS)], x - (box[0] - 9) / 2 / size[0]
-            at: dict[str, Any] = {
-                "transform": ax.transAxes,
-                "zorder": 5,
-                "edgecolors": "white",
-                "linewidths": 0.8,
-            }
-            written.set_x(x + 4 / size[0])
-            ax.scatter([start - 3 / size[0]], [y], s=22, color=colour, marker=marker, **at)
-
-
-def _densest(places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the point of a group with the most of the group around it, in points of the panel."""
-    cells = np.floor(places / 12).astype(np.int64)
-    kinds, which, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-    held = dict(zip(map(tuple, kinds.tolist()), counts.tolist(), strict=True))
-    near = [
-        sum(held.get((x + right, y + up), 0) for right in (-1, 0, 1) for up in (-1, 0, 1))
-        for x, y in kinds.tolist()
-    ]
-    best = places[which.ravel() == int(np.argmax(near))]
-    return np.asarray(best[np.linalg.norm(best - best.mean(axis=0), axis=1).argmin()])
-
-
-def _free(
-    anchor: NDArray[np.float64],
-    box: tuple[float, float],
-    taken: Sequence[tuple[float, float, float, float]],
-    size: tuple[float, float],
-    far: float,
-) -> tuple[float, float] | None:
-    """Return the nearest middle for a box within the panel that overlaps none that is taken."""
-    wide, tall = box
-    for radius in np.arange(0, far, 4.0):
-        for angle in np.linspace(0, 2 * np.pi, max(1, int(radius)), endpoint=False) + np.pi / 2:
-            x = float(np.clip(anchor[0] + radius * np.cos(angle), wide / 2, size[0] - wide / 2))
-            y = float(np.clip(anchor[1] + radius * np.sin(angle), tall / 2, size[1] - tall / 2))
-            if all(abs(x - a) >= (wide + w) / 2 or abs(y - b) >= (tall + h) / 2 for a, b, w, h in taken):
-                return x, y
-    return None
 
 
 def _key(figure: Figure, embedding: Embedding, color: ColorBy, place: tuple[float, float, float]) -> None:

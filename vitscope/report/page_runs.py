@@ -70,14 +70,14 @@ def open_run(folder: Path, name: str) -> Run:
     predictions = Predictions.load(within)
     rows = outcomes(predictions)
     metrics = evaluate(rows).metrics() if within == found else _read(found / "metrics.json")
+    if metrics.get("n", 0) + metrics.get("n_not_finite", 0) != len(predictions):
+        raise InputError(
+            f"{found / 'metrics.json'} is not of the predictions beside it",
+            hint=f"make it again with: vitscope evaluate {within}",
+        )
     if missing := [key for key in _NEEDED if key not in metrics]:
         raise InputError(
             f"{found / 'metrics.json'} lacks {missing[0]}",
-            hint=f"make it again with: vitscope evaluate {within}",
-        )
-    if metrics["n"] + metrics["n_not_finite"] != len(predictions):
-        raise InputError(
-            f"{found / 'metrics.json'} is not of the predictions beside it",
             hint=f"make it again with: vitscope evaluate {within}",
         )
     digest = predictions.provenance.checkpoint_digest
