@@ -9,21 +9,15 @@ import socket
 import time
 import traceback
 
+import torch
+
 _PATIENCE = 100
 
 
 def shared(world, job, *arguments):
-    """Call `job(rank, *arguments)` in so many processes; return what each gave, or the trace of its error.
-
-    A process that is forked from one with threads may never begin, since a thread held a lock just then, and
-    the others wait for it: where nobody answers, all are forked once more. A job that hangs does so again.
-    """
-    answers = _forked(world, job, arguments)
-    silent = all(isinstance(each, str) and each == "no answer" for each in answers)
-    return _forked(world, job, arguments) if silent else answers
-
-
-def _forked(world, job, arguments):
+    """Call `job(rank, *arguments)` in so many processes; return what each gave, or the trace of its error."""
+    # OpenMP's threads do not survive a fork: a process told of more than one waits for them for ever.
+    torch.set_num_threads(1)
     context = multiprocessing.get_context("fork")
     port = _free_port()
     pipes, children = [], []
