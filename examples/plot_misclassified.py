@@ -1,4 +1,4 @@
-"""Sixteen wrong predictions, drawn at random and not chosen, with what each image was taken for."""
+"""Up to sixteen wrong predictions, drawn at random and not chosen, with what each was taken for."""
 
 import numpy as np
 

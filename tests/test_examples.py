@@ -1,5 +1,6 @@
 """The examples run as they stand."""
 
+import ast
 import os
 import runpy
 import subprocess
@@ -60,10 +61,13 @@ def test_plot(script, demo, monkeypatch):
 
 
 @pytest.mark.parametrize("script", PLOTS, ids=lambda path: path.stem)
-def test_plot_is_short(script):
+def test_plot_is_short_and_listed(script):
     text = script.read_text(encoding="utf-8")
     assert 8 <= len(text.splitlines()) <= 40
-    assert text.startswith('"""')
+    said = ast.get_docstring(ast.parse(text)).splitlines()[0].removesuffix(".")
+    assert f"| [{script.name}]({script.name}) | {said} |" in (EXAMPLES / "README.md").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.slow
