@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-__all__ = ["folded_title", "inches", "legend_columns", "narrow"]
+__all__ = ["PAGE", "folded_title", "inches", "legend_columns", "narrow"]
+
+PAGE = 8.8
+"""Inches of a figure with letters of 8 points that stays on a page."""
 
 _NARROW = 4.5  # inches under which two panels with axes do not stand side by side
 _HANDLE = 38.0  # points of a legend's handle and of the space around an entry

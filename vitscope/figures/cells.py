@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitscope.figures.lettering import text_width
-from vitscope.figures.style import contrasting
+from vitscope.figures.style import contrasting, current_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,11 +45,12 @@ def write_cells(ax: Axes, image: AxesImage, result: Confusion, order: ClassOrder
     if size < _LETTERS:
         return
     counts, shares = (table[np.ix_(order.order, order.order)] for table in (result.counts, result.shares))
+    scale = current_style().venue.scale  # the size fits the cell, whatever most letters have
     for true, predicted in zip(*np.nonzero(counts), strict=True):
         share = shares[true, predicted]
         text = f"{100 * share:.1f}%\n{counts[true, predicted]:,}" if both else f"{100 * share:.0f}"
         colour = contrasting(image.to_rgba(np.array([share])).tolist()[0])
-        cell_text = ax.text(predicted, true, text, ha="center", va="center", color=colour, size=size)
+        cell_text = ax.text(predicted, true, text, ha="center", va="center", color=colour, size=scale * size)
         cell_text.set_in_layout(False)  # inside the axes: measuring each would double the time
 
 

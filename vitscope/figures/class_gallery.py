@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.errors import InputError
+from vitscope.figures.arrangement import PAGE
 from vitscope.figures.lettering import folded, text_width
 from vitscope.figures.montage import Sheet, picture_at
 from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, figure_width, styled
@@ -28,7 +29,6 @@ _HEAD = 0.5
 _LEAST, _LINE = 1.6, 0.13  # inches for what stands above the right images, and of a title's second line
 _SLIMMEST = 0.36  # inches of an image: where the paper is narrow, fewer are drawn
 _WIDEST = 0.75  # inches of an image, where there are few
-_PAGE = 8.8  # inches that all rows together may take, so that the figure stays on a page
 _SIZE = 6.0  # points
 
 
@@ -57,10 +57,10 @@ def draw_class_gallery(images: Images, source: Predictions | Outcomes, samples: 
     most = max(1, *(len(drawn) for drawn in (*samples.right, *samples.wrong)))
     most = min(most, int(room / (_SLIMMEST + _SPACE)))
     width = min(_WIDEST, room / most - _SPACE)
-    down = max(0.2, min(width, _PAGE / len(samples.index) - _CAPTION - _BETWEEN))
-    step = down + _CAPTION + _BETWEEN
     title = folded(_title(samples), 72 * (figure_width() - 0.1), size=8)
     head = _HEAD + _LINE * (len(title) - 1)
+    down = max(0.2, min(width, (PAGE - head) / len(samples.index) - _CAPTION - _BETWEEN))
+    step = down + _CAPTION + _BETWEEN
     sheet = Sheet(head + len(samples.index) * step)
     starts = (_EDGE + _NAME, _EDGE + _NAME + max(most * (width + _SPACE), min(_LEAST, room)) + _MIDDLE)
     for number, line in enumerate(title):

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from vitscope.data.corruptions.kinds import CORRUPTIONS, SEVERITIES
 from vitscope.errors import InputError
-from vitscope.figures.arrangement import folded_title, narrow
+from vitscope.figures.arrangement import PAGE, folded_title, narrow
 from vitscope.figures.montage import Sheet
 from vitscope.figures.style import (
     BLUE,
@@ -39,7 +39,7 @@ __all__ = ["draw_corruption_examples", "draw_corruptions"]
 
 _STYLES = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (ORANGE, "D"), (PURPLE, "v"))
 _DASHES = (0, (4, 2))
-_PANEL = 1.95  # inches of height
+_PANEL, _NARROW_LEGEND = 1.95, 0.2  # inches of height, and what a legend with an entry a line takes more
 _MEANS = "means"
 _DODGE = 0.08  # severities between the curves of a panel
 _LABEL, _SPACE, _BETWEEN = 0.98, 0.03, 0.12  # inches: of a row's name, between pictures, between blocks
@@ -66,11 +66,12 @@ def draw_corruptions(result: CorruptionResult, *, ax: Axes | None = None) -> Fig
         _labels(ax)
         return owner(ax)
     panels = list(result.families)
-    if len(panels) > 1 and (len(panels) % 2 or narrow()):
+    if len(panels) > 1 and len(panels) % 2:
         panels.append(_MEANS)
-    columns = 1 if narrow() else min(2, len(panels))
+    columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    figure = new_figure(_PANEL * rows + 0.45)
+    # Legends of narrow panels have an entry a line.
+    figure = new_figure((_PANEL + (_NARROW_LEGEND if narrow() and columns > 1 else 0)) * rows + 0.45)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for place, family in zip(grid.flat, panels, strict=True):
         _panel(place, result, family, limit=_limit(result))
@@ -128,9 +129,8 @@ def _panel(ax: Axes, result: CorruptionResult, family: str, *, limit: float) -> 
     ax.set_xticks([0, *result.severities], ["clean", *map(str, result.severities)])
     ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     ax.grid(axis="y", color=LIGHT, linewidth=0.5)
-    _legend(
-        ax, "Family means" if family == _MEANS else family.capitalize(), columns=3 if len(names) > 4 else 2
-    )
+    columns = 1 if narrow() and len(names) > 1 else 3 if len(names) > 4 else 2
+    _legend(ax, "Family means" if family == _MEANS else family.capitalize(), columns=columns)
 
 
 def _legend(ax: Axes, title: str, *, columns: int) -> None:
@@ -160,6 +160,8 @@ def draw_corruption_examples(
 ) -> Figure:
     """Draw one image under each corruption, a row a kind and a column a severity, in one block or two.
 
+    Where the paper is narrow there is one block; pictures are as small as a page asks for.
+
     Args:
         examples: Pictures by kind, one a severity: uint8 `[row, column]` or `[row, column, 3]`.
         clean: The picture as it is, which then stands above.
@@ -175,11 +177,14 @@ def draw_corruption_examples(
     if short or not examples or not severities:
         what = f"{len(examples[short[0]])} of {short[0]}" if short else "none"
         raise InputError(f"expected {len(severities)} pictures a kind, got {what}")
-    blocks = 1 if len(examples) <= _ONE_BLOCK else 2
+    blocks = 1 if len(examples) <= _ONE_BLOCK or narrow() else 2
     down = -(-len(examples) // blocks)
     width = (figure_width() - 2 * _SPACE - (blocks - 1) * _BETWEEN) / blocks
-    side = min(0.8, (width - _LABEL) / len(severities) - _SPACE)
-    tall = side * _ratio(next(iter(examples.values()))[0])
+    ratio = _ratio(next(iter(examples.values()))[0])
+    rows = down if clean is None else down + 1
+    highest = (PAGE - _HEAD - _SPACE) / rows - _SPACE
+    side = min(0.8, (width - _LABEL) / len(severities) - _SPACE, highest / ratio)
+    tall = side * ratio
     head = _HEAD if clean is None else _HEAD + tall + _SPACE
     sheet = Sheet(head + down * (tall + _SPACE) + _SPACE)
     if clean is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vitscope.figures.lettering import folded, shorten, text_width
 from vitscope.figures.montage import Sheet
 from vitscope.figures.ramp import place_pixels
 from vitscope.figures.style import GREY, figure_width, styled
@@ -20,7 +21,7 @@ __all__ = ["draw_filters"]
 
 _MOST = 128  # kernels that are drawn
 _EDGE, _TOP, _FOOT = 0.08, 0.3, 0.28  # inches
-_LABEL, _SPACE = 0.15, 0.05
+_LABEL, _SPACE, _LINE = 0.15, 0.05, 0.13
 _LARGEST = 0.7
 
 
@@ -46,20 +47,24 @@ def draw_filters(filters: Filters) -> Figure:
     high, wide = shown.shape[1:3]
     width = min(room, _LARGEST, _LARGEST * wide / high)
     height = width * high / wide
-    sheet = Sheet(_TOP + rows * (height + label + _SPACE) + _FOOT)
+    title = _title(filters, len(shown))
+    head = _TOP + _LINE * (len(title) - 1)
+    foot = head + rows * (height + label + _SPACE)
+    sheet = Sheet(foot + _FOOT)
     left = (figure_width() - columns * (width + _SPACE) + _SPACE) / 2
     largest = float(np.abs(filters.values).max())
     for place, values in enumerate(shown):
         row, column = divmod(place, columns)
-        x, y = left + column * (width + _SPACE), _TOP + row * (height + label + _SPACE)
+        x, y = left + column * (width + _SPACE), head + row * (height + label + _SPACE)
         if filters.variance is not None:
             share = f"{100 * filters.variance[place]:.1f} %"
             sheet.text(x + width / 2, y + label / 2, share, size=6, color=GREY, ha="center")
         place_pixels(sheet.ax, _pixels(values, largest), (x, y + label, width, height))
     middle = figure_width() / 2
-    sheet.text(middle, _TOP / 2, _title(filters, len(shown)), size=8, ha="center", width=figure_width() - 0.2)
+    for number, line in enumerate(title):
+        sheet.text(middle, _TOP / 2 + _LINE * number, line, size=8, ha="center")
     note = f"one scale: grey is 0, black and white are \N{PLUS-MINUS SIGN}{largest:.2g}"
-    sheet.text(middle, sheet.figure.get_figheight() - _FOOT / 2, note, size=7, color=GREY, ha="center")
+    sheet.text(middle, foot + _FOOT / 2, note, size=7, color=GREY, ha="center")
     return sheet.figure
 
 
@@ -69,13 +74,20 @@ def _pixels(values: NDArray[np.float64], largest: float) -> NDArray[np.uint8]:
     return np.repeat(levels, 3, axis=2) if levels.shape[2] == 1 else levels
 
 
-def _title(filters: Filters, shown: int) -> str:
+def _title(filters: Filters, shown: int) -> list[str]:
+    """Return one line or two; of what is said only the layer's name may be cut."""
     if filters.variance is None:
         count = (
             f"{filters.total} kernels" if shown == filters.total else f"{shown} of {filters.total} kernels"
         )
-        return f"{count} of {filters.name}"
-    share = f"{100 * filters.variance.sum():.0f} %"
-    return (
-        f"{shown} principal components of {filters.name}'s {filters.total} kernels: {share} of the variance"
-    )
+        before, after = f"{count} of ", ""
+    else:
+        share = f"{100 * filters.variance.sum():.0f} %"
+        before, after = (
+            f"{shown} principal components of ",
+            f"'s {filters.total} kernels: {share} of the variance",
+        )
+    room = 72 * (figure_width() - 0.2)
+    # On two lines one of them holds the name and what stands before it or after it.
+    beside = max(text_width(part, 8) for part in (before, after.partition(":")[0]))
+    return folded(f"{before}{shorten(filters.name, room - beside, size=8)}{after}", room, size=8)

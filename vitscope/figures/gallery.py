@@ -10,7 +10,7 @@ from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.errors import InputError
 from vitscope.figures.lettering import shorten, text_width
 from vitscope.figures.montage import Sheet, picture_at
-from vitscope.figures.style import BLUE, GREY, VERMILLION, figure_width, new_figure, styled
+from vitscope.figures.style import BLUE, GREY, VERMILLION, figure_width, new_figure, points, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,7 +98,7 @@ def draw_label_issues(images: Images, source: Predictions | Outcomes, result: La
 def draw_notice(text: str) -> Figure:
     """Return a small figure that says plainly why there is nothing to draw."""
     figure = new_figure(1.0)
-    figure.text(0.5, 0.5, text, ha="center", va="center", size=9)
+    figure.text(0.5, 0.5, text, ha="center", va="center", size=points(9))
     return figure
 
 

@@ -78,7 +78,7 @@ def draw_history(
         accuracy.set_ylabel("Accuracy (%)")
     for ax in filter(None, (loss, accuracy, rate)):
         _finish(ax, table, best_epoch)
-    figure.align_ylabels([loss, rate])
+    figure.align_ylabels()
     loss.legend(loc="best")
     panel_letters([ax for ax in (loss, accuracy, rate) if ax is not None])
     if best_epoch is not None and accuracy is not None:
@@ -106,7 +106,8 @@ def _rate(ax: Axes, table: pd.DataFrame) -> None:
 
 
 def _curves(ax: Axes, table: pd.DataFrame, quantity: str, scale: float) -> None:
-    for part, colour, line in (("train", BLUE, "-"), ("validation", VERMILLION, (0, (4, 1.5)))):
+    parts = (("train", BLUE, "-", "o"), ("validation", VERMILLION, (0, (4, 1.5)), "s"))
+    for part, colour, line, marker in parts:
         values = scale * table[f"{part}_{quantity}"].astype(float)
         measured = values.notna()
         ax.plot(
@@ -115,7 +116,7 @@ def _curves(ax: Axes, table: pd.DataFrame, quantity: str, scale: float) -> None:
             color=colour,
             linestyle=line,
             label=part,
-            **_marks(table),
+            **_marks(table) | {"marker": marker},
         )
 
 

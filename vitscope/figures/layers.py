@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitscope.errors import InputError
-from vitscope.figures.lettering import shorten, text_width, worded
+from vitscope.figures.arrangement import PAGE
+from vitscope.figures.lettering import folded, shorten, text_width, worded
 from vitscope.figures.montage import Sheet
 from vitscope.figures.overlay import Scale, pixels, short, whole_pixels
 from vitscope.figures.ramp import draw_ramp, place_pixels
@@ -26,8 +27,7 @@ __all__ = ["draw_layers"]
 
 _EDGE, _SPACE = 0.06, 0.03  # inches: at the sides, between panels
 _LABEL = 0.5  # inches for a layer's number
-_TOP, _HEADS, _FOOT = 0.72, 0.18, 0.45
-_PAGE = 8.8  # inches of a figure that stays on a page
+_TOP, _HEADS, _FOOT, _LINE = 0.72, 0.18, 0.45, 0.12
 _WIDEST, _THUMB = 0.9, 0.6  # inches of a panel, and of the picture
 _SIZE = 6.5  # points
 
@@ -69,21 +69,25 @@ def draw_layers(
     picture = pixels(picture)
     left, top, right, bottom = whole_pixels(picture, box)
     shape = float(np.clip((bottom - top) / (right - left), 0.25, 2.5))
+    maps = [head.values[image] for heads in layers for head in heads]
+    scale = Scale.of(*maps, beyond=0.01)
+    note = _note(scale, max(float(each.max()) for each in maps))
+    foot = _FOOT + _LINE * (len(note) - 1)
     room = (
         (figure_width() - 2 * _EDGE - _LABEL) / across,
-        (_PAGE - _TOP - _HEADS - _FOOT) / len(layers) / shape,
+        (PAGE - _TOP - _HEADS - foot) / len(layers) / shape,
     )
     side = min(min(room) - _SPACE, _WIDEST)
     down = side * shape
     start = _EDGE + (figure_width() - 2 * _EDGE - _LABEL - across * (side + _SPACE)) / 2
-    sheet = Sheet(_TOP + _HEADS + len(layers) * (down + _SPACE) + _FOOT)
+    sheet = Sheet(_TOP + _HEADS + len(layers) * (down + _SPACE) + foot)
     sheet.picture(picture, (_EDGE, 0.06, _THUMB, _THUMB), colour=LIGHT)
     _title(sheet, layers[0][0], prediction)
-    maps = [head.values[image] for heads in layers for head in heads]
-    scale = Scale.of(*maps, beyond=0.01)
+    if side <= 0.5:
+        sheet.text(start, _TOP + 0.1, "head", size=_SIZE)
     for column, head in enumerate(layers[0]):
         x = start + _LABEL + column * (side + _SPACE) + side / 2
-        word = "head " if side > 0.5 or column == 0 else ""
+        word = "head " if side > 0.5 else ""
         sheet.text(x, _TOP + 0.1, f"{word}{head.options.get('head')}", size=_SIZE, ha="center")
     for row, heads in enumerate(layers):
         y = _TOP + _HEADS + row * (down + _SPACE) + down / 2
@@ -91,7 +95,7 @@ def draw_layers(
     panels = [[_panel(head.values[image], scale, down / side) for head in heads] for heads in layers]
     extent = (across * (side + _SPACE) - _SPACE, len(layers) * (down + _SPACE) - _SPACE)
     place_pixels(sheet.ax, _joined(panels, _SPACE / side), (start + _LABEL, _TOP + _HEADS, *extent))
-    _foot(sheet, scale, max(float(each.max()) for each in maps), _TOP + _HEADS + extent[1])
+    _foot(sheet, scale, note, _TOP + _HEADS + extent[1])
     return sheet.figure
 
 
@@ -134,13 +138,16 @@ def _joined(panels: Sequence[Sequence[NDArray[np.uint8]]], gap: float) -> NDArra
     return joined
 
 
-def _foot(sheet: Sheet, scale: Scale, largest: float, top: float) -> None:
-    middle = figure_width() / 2
+def _note(scale: Scale, largest: float) -> list[str]:
     note = "one scale for all layers and heads"
     if scale.beyond:
         note += f"; one value in a hundred is larger than its end, the largest {short(largest)}"
+    return folded(note, 72 * (figure_width() - 2 * _EDGE), size=_SIZE)
+
+
+def _foot(sheet: Sheet, scale: Scale, note: Sequence[str], top: float) -> None:
+    middle = figure_width() / 2
     low, high = scale.labels
     draw_ramp(sheet, scale, (middle - 0.6, top + 0.1, 1.2, 0.1), (low, high))
-    sheet.text(
-        middle, top + 0.32, note, width=figure_width() - 2 * _EDGE, size=_SIZE, color=GREY, ha="center"
-    )
+    for number, line in enumerate(note):
+        sheet.text(middle, top + 0.32 + _LINE * number, line, size=_SIZE, color=GREY, ha="center")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitscope.errors import InputError
-from vitscope.figures.arrangement import narrow
+from vitscope.figures.arrangement import PAGE, narrow
 from vitscope.figures.framing import framed
 from vitscope.figures.lettering import folded, shorten, text_width
 from vitscope.figures.montage import Sheet
@@ -31,7 +31,6 @@ _LINE = 0.105  # inches of a line below a picture
 _HEAD, _TITLE, _LEGEND, _BETWEEN = 0.2, 0.26, 0.54, 0.07
 _RAMP = 0.16  # inches of a scale's colours, where two stand below each other
 _WIDEST = 1.3  # inches of a picture, where there are few columns
-_PAGE = 8.8  # inches of a figure that stays on a page
 _SIZE, _SMALL = 7.0, 6.0  # points
 _DENSITY = 300  # pixels an inch: pictures with more are reduced, smaller ones repeat theirs up to it
 _NOTE = "each map has its own scale, written below it"
@@ -137,7 +136,7 @@ def pages(rows: Sequence[MapRow], columns: int) -> Iterator[Sequence[MapRow]]:
     """
     page: list[MapRow] = []
     used, heading = 0.0, ""
-    side, room = _side(columns + 1), _PAGE - _TITLE - _HEAD - _LINE - _LEGEND
+    side, room = _side(columns + 1), PAGE - _TITLE - _HEAD - _LINE - _LEGEND
     for row in rows:
         if page and used + _height(row, side) > room:
             yield page

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from vitscope.figures.arrangement import folded_title, inches, legend_columns, narrow
-from vitscope.figures.lettering import shorten
+from vitscope.figures.arrangement import inches, legend_columns, narrow
+from vitscope.figures.lettering import folded, shorten
 from vitscope.figures.style import (
     BLUE,
     GREY,
@@ -71,7 +71,7 @@ def draw_reliability(
     figure.set_layout_engine("none")
     diagram, counts = _places(figure, side, left=_LEFT)
     _diagram(diagram, result, smooth)
-    diagram.set_title(_title(result, smooth), size=8)
+    diagram.set_title(_title(result, smooth), size=points(8))
     _counts(counts, result)
     _legend(figure, diagram)
     return figure
@@ -97,17 +97,22 @@ def draw_reliability_comparison(
         A figure of column width.
     """
     side = (figure_width() - _LEFT - _RIGHT - _BETWEEN) / 2
-    figure = new_figure(_height(side, lines=6 if narrow() else 3), width=figure_width())
-    figure.set_layout_engine("none")
     curves = smooth or (None, None)
+    heads = [
+        [shorten(name, 72 * side, size=8), *folded(_title(result, curve), 72 * side, size=8)]
+        for result, curve, name in zip((before, after), curves, titles, strict=True)
+    ]
+    # The legend has two lines where it is narrow.
+    figure = new_figure(
+        _height(side, lines=max(map(len, heads)) + (2 if narrow() else 1)), width=figure_width()
+    )
+    figure.set_layout_engine("none")
     letters: list[Axes] = []
     first: Axes | None = None
-    for place, (result, curve, name) in enumerate(zip((before, after), curves, titles, strict=True)):
+    for place, (result, curve, head) in enumerate(zip((before, after), curves, heads, strict=True)):
         diagram, counts = _places(figure, side, left=_LEFT + place * (side + _BETWEEN))
         _diagram(diagram, result, curve)
-        room = 72 * (side - 0.3) if narrow() else 72 * side
-        title = f"{shorten(name, room, size=8)}\n{folded_title(_title(result, curve), room / 72, size=8)}"
-        diagram.set_title(title, size=points(8), linespacing=1.3)
+        diagram.set_title("\n".join(head), size=points(8), linespacing=1.3)
         letters.append(diagram)
         _counts(counts, result)
         counts.set_ylim(0, 1.05 * max(before.count.max(), after.count.max()))
@@ -118,7 +123,7 @@ def draw_reliability_comparison(
         first = first or diagram
     if first is not None:
         _legend(figure, first)
-    panel_letters(letters)
+    panel_letters(letters, aside=narrow())
     return figure
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vitscope.figures.layer_names import label_layers
-from vitscope.figures.lettering import plain, shorten
+from vitscope.figures.layer_names import LONGEST, label_layers, short_names
+from vitscope.figures.lettering import plain, shorten, text_width
 from vitscope.figures.style import (
     contrasting,
     figure_width,
@@ -50,7 +50,10 @@ def draw_similarity(similarity: Similarity, *, ax: Axes | None = None) -> Figure
     rows, columns = similarity.values.shape
     scale = min(_SIDE, figure_width() - 1.5) / max(rows, columns)
     if ax is None:
-        ax = new_figure(max(rows * scale, 0.8) + 0.75, width=max(columns * scale, 1.2) + 1.5).subplots()
+        below = _turned(similarity) / 72
+        ax = new_figure(
+            max(rows * scale, 0.8) + 0.6 + below, width=max(columns * scale, 0.8) + 1.5
+        ).subplots()
     drawn = ax.imshow(
         np.ma.masked_invalid(similarity.values),
         cmap=sequential_map(),
@@ -59,28 +62,44 @@ def draw_similarity(similarity: Similarity, *, ax: Axes | None = None) -> Figure
         origin="lower",
         interpolation="none",
     )
-    _axes(ax, similarity, pitch=72 * scale)
+    _axes(ax, similarity, scale=scale)
     size = min(7.0, 72 * scale / 2.5)
     if max(rows, columns) <= _WRITTEN and size >= SMALLEST:
         _write(ax, similarity, drawn, size=points(size))
-    bar = owner(ax).colorbar(drawn, ax=ax, fraction=0.05, pad=0.03, aspect=25, ticks=[0, 0.5, 1])
+    bar = owner(ax).colorbar(
+        drawn, ax=ax, fraction=0.05, pad=0.03, aspect=25, ticks=[0, 0.5, 1], panchor=(1.0, 1.0)
+    )
     bar.outline.set_visible(False)
-    bar.set_label(f"Linear CKA, {similarity.images:,} images", fontsize=points(7.5))
+    label = f"Linear CKA, {similarity.images:,} images"
+    if text_width(label, 7.5) <= 72 * rows * scale:
+        bar.set_label(label, fontsize=points(7.5))
+    else:
+        bar.ax.set_title("CKA", fontsize=points(7), loc="left")
     return owner(ax)
 
 
-def _axes(ax: Axes, similarity: Similarity, *, pitch: float) -> None:
+def _turned(similarity: Similarity) -> float:
+    """Return the points that the names across need below the map."""
+    names, kind = short_names(similarity.others)
+    longest = max(text_width(shorten(name, LONGEST, size=6.5), 6.5) for name in names)
+    return 10.0 if kind == "Block" else longest + 3
+
+
+def _axes(ax: Axes, similarity: Similarity, *, scale: float) -> None:
+    """Label both axes, whose layers are `scale` inches apart."""
     first, second = similarity.models
-    down = label_layers(ax.yaxis, similarity.layers, pitch=pitch, turned=True)
-    across = label_layers(ax.xaxis, similarity.others, pitch=pitch, turned=True)
+    down = label_layers(ax.yaxis, similarity.layers, pitch=72 * scale, turned=True)
+    across = label_layers(ax.xaxis, similarity.others, pitch=72 * scale, turned=True)
     if across != "Block":
         ax.tick_params(axis="x", labelrotation=90)
     same = first == second
-    width = 72 * min(2.2, figure_width() - 1.5)
+    rows, columns = similarity.values.shape
+    # Across, a label may reach beyond a short axis: names and the colour bar are beside it.
+    tall, wide = (72 * min(2.2, size) for size in (max(rows * scale, 0.55), max(columns * scale, 0.8) + 0.3))
     plain(
         [
-            ax.set_ylabel(down if same or not first else shorten(f"{down} of {first}", width, size=8)),
-            ax.set_xlabel(across if same or not second else shorten(f"{across} of {second}", width, size=8)),
+            ax.set_ylabel(down if same or not first else shorten(f"{down} of {first}", tall, size=8)),
+            ax.set_xlabel(across if same or not second else shorten(f"{across} of {second}", wide, size=8)),
         ]
     )
     ax.spines[:].set_visible(False)

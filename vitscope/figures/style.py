@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
 from string import ascii_lowercase
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 from matplotlib import rc_context
@@ -174,12 +174,18 @@ def new_figure(height: float, *, width: float | None = None) -> Figure:
     return figure
 
 
-def panel_letters(axes: Sequence[Axes]) -> None:
-    """Write a, b, c … in bold above the left end of several panels; a panel alone has none."""
+def panel_letters(axes: Sequence[Axes], *, aside: bool = False) -> None:
+    """Write a, b, c … in bold above the left end of several panels; a panel alone has none.
+
+    Args:
+        axes: The panels.
+        aside: Whether letters end before the panels begin, since titles need the room above.
+    """
     if len(axes) < 2:
         return
+    place: dict[str, Any] = {"x": -0.03, "ha": "right"} if aside else {}
     for letter, ax in zip(ascii_lowercase, axes, strict=False):
-        ax.set_title(letter, loc="left", size=points(8), weight="bold")
+        ax.set_title(letter, loc="left", size=points(8), weight="bold", **place)
 
 
 def owner(ax: Axes) -> Figure:
