@@ -8,6 +8,7 @@ import typer
 
 from vitscope.cli import explanation_options as options
 from vitscope.cli.console import progress_bar, result, result_json, table, talk
+from vitscope.cli.contenders import name_models
 from vitscope.cli.explained import Model
 from vitscope.cli.figure_options import for_a_paper
 from vitscope.cli.options import Device, Json, Out, Overwrite, Quiet, Split
@@ -39,19 +40,24 @@ def embed(
     limit: Annotated[
         int, typer.Option("--limit", min=5, help="Images at most, of each class alike.")
     ] = 10_000,
-    layer: Annotated[
-        str, typer.Option("--layer", help="A block's number, negative from the end, or a module's name.")
-    ] = "-1",
+    layers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--layer",
+            help="A block's number, negative from the end, or a module's name. Several: side by side.",
+            show_default="-1",
+        ),
+    ] = None,
     token: Annotated[
         Literal["class", "mean", "patches"] | None,
         typer.Option(
             "--token",
-            help="Features: of the class token, the patches' mean, or all patches.",
+            help="The class token, the mean of the patches, or all patches.",
             show_default="class where there is one, else mean",
         ),
     ] = None,
     method: Annotated[
-        Literal["pca", "tsne", "umap"], typer.Option("--method", help="How they become points.")
+        Literal["pca", "tsne", "umap"], typer.Option("--method", help="How features become points.")
     ] = "tsne",
     color: Annotated[
         Literal["class", "correct", "confidence", "superclass"],
@@ -61,15 +67,15 @@ def embed(
         str | None,
         typer.Option(
             "--superclasses",
-            help="Of --color superclass: cifar100, or a CSV or JSON file.",
+            help="For --color superclass: cifar100, or a CSV or JSON file.",
         ),
     ] = None,
     other: Annotated[
         str | None,
-        typer.Option("--with", metavar="MODEL", help="Another model beside it, aligned by Procrustes."),
+        typer.Option("--with", metavar="MODEL", help="Another model side by side with it."),
     ] = None,
     readout: Annotated[
-        bool, typer.Option("--readout", help="Also kNN and linear-probe accuracy by layer.")
+        bool, typer.Option("--readout", help="Also what kNN and a linear probe read from each layer.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of all that is drawn at random.")] = 0,
     weights: options.Weights = None,
@@ -82,20 +88,23 @@ def embed(
 ) -> None:
     """Show images as points in the plane: the features of a layer by PCA, t-SNE or UMAP.
 
-    Example: vitscope embed best.pth --layer -1 --method tsne --color class
+    Several layers, or two models, are aligned to the first by Procrustes: up to four panels.
+
+    Example: vitscope embed best.pth --layer 2 --layer -1 --method tsne --color class
     """
     check_out(out, overwrite=overwrite)
     if (color == "superclass") != (superclasses is not None):
         raise UsageError("--color superclass and --superclasses go together")
     from vitscope.embedding.projection import check_method
+    from vitscope.report.embedding import Chosen, check_panels, report_embedding
 
     check_method(method)
+    wanted = tuple(layers or ["-1"])
+    check_panels(1 if other is None else 2, wanted)
     maker = Model.found(model, weights, classes, device, quiet=quiet)
     from vitscope.data.sources import load_split
     from vitscope.data.split import stratified_subset
     from vitscope.figures.embedding import Groups
-    from vitscope.inference.classifier import load
-    from vitscope.report.embedding import Chosen, report_embedding
 
     models = [maker.open()]
     groups = None
@@ -104,8 +113,11 @@ def embed(
 
         found = load_superclasses(superclasses, models[0].classes)
         groups = Groups(found.names, found.member)
+    called: tuple[str, ...] = ()
     if other is not None:
-        models.append(load(other, device=device))
+        models.append(Model(other, None, None, device).open())
+        if models[0].name == models[1].name:
+            called = tuple(name_models([maker.source, other], None))
     images = load_split(data_of(models[0], data, split), split)
     images = images.take(stratified_subset(images.labels, limit, seed=seed))
     folder = out if out is not None else fresh_path(maker.beside / f"embedding-{split}")
@@ -115,7 +127,7 @@ def embed(
             models,
             images,
             folder,
-            chosen=Chosen(layer, token, method, color, groups, seed, readout),
+            chosen=Chosen(wanted, token, method, color, groups, seed, readout, called),
             overwrite=overwrite,
             progress=progress,
         )
@@ -130,8 +142,6 @@ def _summarise(report: EmbeddingReport, *, quiet: bool) -> None:
 
     for each in report.embeddings:
         result(f"{each.model} {each.layer} ({each.token}): {settings_line(each)}")
-    if report.residual is not None:
-        result(f"aligned by Procrustes: residual {report.residual:.3f}")
     if report.readout is not None:
         read = report.readout
         rows: list[tuple[str, ...]] = [("layer", "probe", f"{read.neighbors} neighbours")]

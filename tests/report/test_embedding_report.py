@@ -158,7 +158,7 @@ def test_the_page_shows_hostile_names_as_text_and_asks_for_nothing(tmp_path):
     record = made(75, HOSTILE_NAMES)
     colours = [Image.new("RGB", (8, 8), (3 * row, 0, 255 - 3 * row)) for row in range(75)]
     path = tmp_path / "embedding.html"
-    path.write_text(embedding_page(record, colours.__getitem__), encoding="utf-8")
+    path.write_text(embedding_page([record], colours.__getitem__), encoding="utf-8")
     with chromium() as page:
         page.open(path)
         page.until("document.body.dataset.ready === 'yes'", 40)
@@ -175,7 +175,7 @@ def test_the_page_shows_hostile_names_as_text_and_asks_for_nothing(tmp_path):
         )
         assert options[1] == HOSTILE_NAMES[0]
         assert len(options) == 26
-        for outcome, count in (("wrong", 19), ("right", 56), ("", 75)):
+        for outcome, count in (("wrong 0", 19), ("right 0", 56), ("", 75)):
             page.evaluate(f"outcome.value = '{outcome}'; outcome.dispatchEvent(new Event('change'))")
             page.until(f"document.querySelectorAll('.points path').length === {count}")
         assert (page.errors, page.requests, page.dialogs) == ([], [], [])

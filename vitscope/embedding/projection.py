@@ -8,9 +8,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
 
-from vitscope.errors import EnvironmentFault, InputError, NotFiniteError, UsageError
+from vitscope.embedding.components import check_finite, principal_components
+from vitscope.errors import EnvironmentFault, InputError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +58,8 @@ def project(
 
     PCA: the first two principal components, each with the sign that makes its largest loading positive.
     t-SNE: openTSNE where it is installed, scikit-learn otherwise, from a PCA. UMAP: umap-learn. The latter
-    two are given the first 50 principal components of wider features, as is usual.
+    two are given the first 50 principal components of wider features, as is usual. Features mapped to memory
+    are read block by block.
 
     *Source*: van der Maaten and Hinton 2008, "Visualizing data using t-SNE"; Poličar et al. 2024,
     "openTSNE"; McInnes et al. 2018, arXiv 1802.03426.
@@ -78,37 +80,21 @@ def project(
     check_method(method)
     if features.ndim != 2 or len(features) < _FEWEST or not features.shape[1]:
         raise InputError(f"expected features of at least {_FEWEST} images, got {list(features.shape)}")
-    values = np.asarray(features, dtype=np.float32)
-    if not np.isfinite(values).all():
-        raise NotFiniteError("a feature is not finite", hint="use another layer or checkpoint")
+    check_finite(features)
     if method == "pca":
-        points, shares = _components(values, 2)
-        about: dict[str, Any] = {"library": _version("scikit-learn"), "variance": shares.tolist()}
+        points, shares = principal_components(features, 2)
+        about: dict[str, Any] = {"library": _version("scipy"), "variance": shares.tolist()}
         return Projection(points, about | {"seed": seed})
-    narrow = values if values.shape[1] <= _WIDTH else _components(values, _WIDTH)[0].astype(np.float32)
-    count = len(values)
+    narrow = features if features.shape[1] <= _WIDTH else principal_components(features, _WIDTH)[0]
+    values, count = np.asarray(narrow, dtype=np.float32), len(features)
     if method == "tsne":
-        return _tsne(narrow, seed=seed, perplexity=min(perplexity, (count - 1) / 3))
-    return _umap(narrow, seed=seed, neighbors=min(neighbors, count - 1))
-
-
-def _components(values: NDArray[np.float32], wanted: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the images' principal components and their shares of variance; missing ones are 0."""
-    kept = min(wanted, *values.shape)
-    fitted = PCA(kept, svd_solver="full" if values.shape[0] < values.shape[1] else "covariance_eigh")
-    if np.ptp(values, axis=0).max() == 0:  # all images alike have no components
-        return np.zeros((len(values), wanted)), np.zeros(wanted)
-    found = fitted.fit_transform(values.astype(np.float64))
-    loadings = fitted.components_
-    signs = np.sign(loadings[np.arange(kept), np.abs(loadings).argmax(axis=1)])
-    points, shares = np.zeros((len(values), wanted)), np.zeros(wanted)
-    points[:, :kept], shares[:kept] = found * np.where(signs == 0, 1, signs), fitted.explained_variance_ratio_
-    return points, shares
+        return _tsne(values, seed=seed, perplexity=min(perplexity, (count - 1) / 3))
+    return _umap(values, seed=seed, neighbors=min(neighbors, count - 1))
 
 
 def _tsne(values: NDArray[np.float32], *, seed: int, perplexity: float) -> Projection:
     about: dict[str, Any] = {"perplexity": perplexity, "seed": seed}
-    start = _components(values, 2)[0]
+    start = principal_components(values, 2)[0]
     start = 1e-4 * start / max(float(start[:, 0].std()), np.finfo(np.float64).tiny)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of packages that they would use if they were there
@@ -133,7 +119,9 @@ def _umap(values: NDArray[np.float32], *, seed: int, neighbors: int) -> Projecti
         from umap import UMAP
 
         made = UMAP(n_neighbors=neighbors, random_state=seed, n_jobs=1)
-        points = np.array(made.fit_transform(values), dtype=np.float64)
+        # numba tells OpenMP of all cores, for good: torch would go on with as many threads.
+        with threadpool_limits(1, "openmp"):
+            points = np.array(made.fit_transform(values), dtype=np.float64)
     return Projection(points, {"n_neighbors": neighbors, "seed": seed, "library": _version("umap-learn")})
 
 

@@ -95,12 +95,13 @@ def halves(labels: NDArray[np.int64], *, seed: int) -> tuple[NDArray[np.int64], 
 
 def _standardised(
     values: NDArray[np.floating], fitted: NDArray[np.int64], tested: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    known, unknown = (np.asarray(values[rows], dtype=np.float64) for rows in (fitted, tested))
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return both halves in memory, in the type of the features, which may lie on disk."""
+    known, unknown = values[fitted], values[tested]
     if not (np.isfinite(known).all() and np.isfinite(unknown).all()):
         raise NotFiniteError("a feature is not finite", hint="use another checkpoint")
-    mean, spread = known.mean(axis=0), known.std(axis=0)
-    spread = np.where(spread > 0, spread, 1)
+    mean, spread = known.mean(axis=0, dtype=np.float64), known.std(axis=0, dtype=np.float64)
+    mean, spread = (each.astype(values.dtype) for each in (mean, np.where(spread > 0, spread, 1)))
     return (known - mean) / spread, (unknown - mean) / spread
 
 

@@ -25,6 +25,14 @@ class Trust(NamedTuple):
     neighbors: int
     sampled: int
 
+    def about(self) -> dict[str, float | int]:
+        """Return it by the names that an `Embedding` keeps it under."""
+        return {
+            "trustworthiness": self.value,
+            "trustworthiness_neighbors": self.neighbors,
+            "trustworthiness_images": self.sampled,
+        }
+
 
 def trust(
     features: NDArray[np.floating],
@@ -56,5 +64,5 @@ def trust(
     count = min(len(points), _SAMPLE)
     rows = np.sort(np.random.default_rng(seed).choice(len(points), count, replace=False))
     near = min(neighbors, (count - 1) // 2)
-    values = np.asarray(features[rows], dtype=np.float64)
+    values = np.asarray(features[rows])
     return Trust(float(trustworthiness(values, points[rows], n_neighbors=near)), near, count)

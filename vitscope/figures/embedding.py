@@ -1,23 +1,16 @@
-"""An embedding for print: images as points, classes named in place."""
+"""An embedding for print: images as points, classes named in place; several side by side."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from string import ascii_lowercase
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from matplotlib.colors import Normalize
 
-from vitscope.figures.lettering import shorten
-from vitscope.figures.name_plates import COLOURED, COLOURS, MARKERS, write_names
-from vitscope.figures.style import (
-    GREY,
-    SKY,
-    VERMILLION,
-    current_style,
-    new_figure,
-    points,
-    styled,
-)
+from vitscope.errors import InputError
+from vitscope.figures.lettering import shorten, text_width
+from vitscope.figures.scatter import Named, draw_key, draw_points
+from vitscope.figures.style import GREY, current_style, new_figure, points, styled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +25,9 @@ __all__ = ["ColorBy", "Groups", "draw_embedding", "draw_embeddings", "settings_l
 
 ColorBy = Literal["class", "correct", "confidence", "superclass"]
 
-_COVER = 0.3  # share of the panel that points cover at most
 _METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
-_FOOT = 0.42  # inches below the panels
+_NARROWEST = 1.5  # inches of a panel, where there are several
+_GAP, _LINE, _TITLE = 0.06, 0.13, 0.2  # inches between panels, of a line of small letters, of a title
 
 
 class Groups(NamedTuple):
@@ -61,142 +54,157 @@ def draw_embedding(
     Returns:
         A new figure of column width.
     """
-    return _draw([embedding], color, superclasses, "")
+    return _draw([embedding], color, superclasses)
 
 
 @styled
 def draw_embeddings(
-    embeddings: Sequence[Embedding],
-    *,
-    color: ColorBy = "class",
-    superclasses: Groups | None = None,
-    residual: float | None = None,
+    embeddings: Sequence[Embedding], *, color: ColorBy = "class", superclasses: Groups | None = None
 ) -> Figure:
-    """Draw two embeddings of the same images side by side, the second aligned to the first.
+    """Draw embeddings of the same images side by side, as many in a row as are 1.5 inches wide.
+
+    A panel's own numbers stand below it, and what all have in common below the figure.
 
     Args:
-        embeddings: Both.
+        embeddings: Of the same images in the same order, those after the first aligned to it.
         color: As of `draw_embedding`.
-        superclasses: As of `draw_embedding`.
-        residual: The share of variance that the alignment left over, to be written below.
+        superclasses: As of `draw_embedding`, of the first one's classes.
 
     Returns:
         A new figure of column width.
+
+    Raises:
+        InputError: They are not of the same images, or there is none.
     """
-    note = "" if residual is None else f"right aligned by Procrustes, residual {residual:.3f}"
-    return _draw(embeddings, color, superclasses, note)
+    if not embeddings or any(each.names != embeddings[0].names for each in embeddings):
+        raise InputError("expected embeddings of the same images in the same order")
+    return _draw(embeddings, color, superclasses)
 
 
 def settings_line(embedding: Embedding) -> str:
     """Return what made an embedding, and its trustworthiness, in one line."""
+    value, how = _trust(embedding)
+    trusted = [f"{value} ({how})"] if value else []
+    return ", ".join([*_settings(embedding), *trusted, *_residual(embedding)])
+
+
+def _settings(embedding: Embedding) -> list[str]:
     about = embedding.about
     parts = [_METHODS.get(embedding.method, embedding.method)]
     parts += [f"perplexity {about['perplexity']:.3g}"] if "perplexity" in about else []
     parts += [f"{about['n_neighbors']} neighbours"] if "n_neighbors" in about else []
-    parts += [f"{100 * sum(about['variance']):.0f} % of variance"] if "variance" in about else []
     parts += [f"seed {about.get('seed', 0)}", f"n = {len(embedding):,}"]
-    if "trustworthiness" in about:
-        sample = about["trustworthiness_images"]
-        of = f", of {sample:,} drawn" if sample < len(embedding) else ""
-        parts.append(
-            f"trustworthiness {about['trustworthiness']:.3f} (k = {about['trustworthiness_neighbors']}{of})"
-        )
-    return ", ".join(parts)
+    if "variance" in about:
+        parts.append(" + ".join(f"{100 * share:.0f}" for share in about["variance"]) + " % of variance")
+    return parts
 
 
-def _draw(embeddings: Sequence[Embedding], color: ColorBy, superclasses: Groups | None, note: str) -> Figure:
-    count = len(embeddings)
+def _trust(embedding: Embedding) -> tuple[str, str]:
+    about = embedding.about
+    if "trustworthiness" not in about:
+        return "", ""
+    sample = about["trustworthiness_images"]
+    of = f", of {sample:,} drawn" if sample < len(embedding) else ""
+    return (
+        f"trustworthiness {about['trustworthiness']:.3f}",
+        f"k = {about['trustworthiness_neighbors']}{of}",
+    )
+
+
+def _residual(embedding: Embedding) -> list[str]:
+    about = embedding.about
+    return [f"residual {about['procrustes_residual']:.3f}"] if "procrustes_residual" in about else []
+
+
+def _draw(embeddings: Sequence[Embedding], color: ColorBy, superclasses: Groups | None) -> Figure:
     figure = new_figure(1.0)
     # In inches of the paper itself; all that is not the panels grows with the letters.
     width, scale = float(figure.get_figwidth()), current_style().venue.scale
-    gap = 0.06 * scale
-    side = (width - (count + 1) * gap) / count
+    gap = _GAP * scale
+    columns = _columns(len(embeddings), width / scale)
+    rows = -(-len(embeddings) // columns)
+    side = (width - (columns + 1) * gap) / columns
     extents = [np.ptp(each.points, axis=0) for each in embeddings]
     tall = side * float(np.clip(max(down / max(across, 1e-12) for across, down in extents), 0.5, 1))
-    lines = [*dict.fromkeys(settings_line(each) for each in embeddings), *([note] if note else [])]
-    foot = scale * ((_FOOT if color in ("correct", "confidence") else 0.24) + 0.13 * (len(lines) - 1))
-    height = tall + foot + 0.2 * scale
+    below, foot = _notes(embeddings, color, 72 * side, 72 * (width - 2 * gap))
+    key = color in ("correct", "confidence")
+    under = scale * (0.05 + _LINE * (len(foot) + key))
+    row = tall + scale * (_TITLE + 0.06 + _LINE * max(map(len, below)))
+    height = under + rows * row
     figure.set_layout_engine(None)
     figure.set_figheight(height)
+    named = _named(embeddings[0], color, superclasses)
     for place, embedding in enumerate(embeddings):
-        left = gap + place * (side + gap)
-        ax = figure.add_axes((left / width, foot / height, side / width, tall / height))
-        title = " ".join(
-            filter(None, (embedding.model, embedding.layer, embedding.token and f"({embedding.token})"))
-        )
-        ax.set_title(shorten(title, 72 * side, size=points(7)), size=points(7), loc="left", pad=3)
-        _panel(ax, embedding, color, superclasses, (72 * side, 72 * tall))
-    if color in ("correct", "confidence"):
-        _key(
-            figure, embeddings[0], color, (gap / width, (foot - 0.15 * scale) / height, 0.12 * scale / height)
-        )
-    for number, line in enumerate(reversed(lines)):
-        text = shorten(line, 72 * (width - 2 * gap), size=points(6))
-        figure.text(gap / width, scale * (0.05 + 0.13 * number) / height, text, size=points(6), color=GREY)
+        left = gap + place % columns * (side + gap)
+        top = height - place // columns * row - scale * _TITLE
+        ax = figure.add_axes((left / width, (top - tall) / height, side / width, tall / height))
+        _title(ax, embedding, ascii_lowercase[place] if len(embeddings) > 1 else "", 72 * side)
+        draw_points(ax, embedding, color, named, size=(72 * side, 72 * tall))
+        _write(figure, below[place], (left, top - tall - scale * _LINE))
+    _write(figure, foot, (gap, scale * (0.05 + _LINE * (len(foot) - 1))))
+    if key:
+        draw_key(figure, color, (gap, scale * (0.06 + _LINE * len(foot))))
     return figure
 
 
-def _panel(
-    ax: Axes, embedding: Embedding, color: ColorBy, superclasses: Groups | None, size: tuple[float, float]
-) -> None:
-    ax.set(xticks=[], yticks=[])
-    _limits(ax, embedding.points, size)
-    x, y = embedding.points.T
-    n = len(embedding)
-    area = float(np.clip(_COVER * size[0] * size[1] / n, 0.25, 14))
-    alpha = float(np.clip(3 / np.log10(max(n, 10)) ** 1.5, 0.35, 0.9))
-    style: dict[str, Any] = {"s": area, "alpha": alpha, "linewidths": 0, "rasterized": True}
-    if color == "confidence":
-        values = np.nan_to_num(embedding.confidence)
-        order = np.argsort(-values, kind="stable")  # doubtful ones are seen
-        ax.scatter(x[order], y[order], c=values[order], cmap="viridis", norm=Normalize(0, 1), **style)
-    elif color == "correct":
-        right = embedding.correct
-        ax.scatter(x[right], y[right], color=SKY, **style)
-        ax.scatter(x[~right], y[~right], color=VERMILLION, marker="^", **style | {"alpha": 0.9})
-    names, member = _groups(embedding, color, superclasses)
-    if color in ("class", "superclass"):
-        for each in range(len(names)) if len(names) <= COLOURED else ():
-            chosen = member == each
-            colour = COLOURS[each % len(COLOURS)]
-            ax.scatter(x[chosen], y[chosen], color=colour, marker=MARKERS[each // len(COLOURS)], **style)
-        if len(names) > COLOURED:
-            ax.scatter(x, y, color=GREY, **style)
-    named = len(names) <= COLOURED and color in ("class", "superclass")
-    write_names(ax, embedding.points, names, member, size=size, coloured=named)
+def _columns(count: int, width: float) -> int:
+    """Return how many panels stand in a row: all of them where they are wide enough, else two."""
+    return count if count * (_NARROWEST + _GAP) + _GAP <= width else min(count, 2)
 
 
-def _groups(
-    embedding: Embedding, color: ColorBy, superclasses: Groups | None
-) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _named(embedding: Embedding, color: ColorBy, superclasses: Groups | None) -> Named:
     if color == "superclass" and superclasses is not None:
-        return superclasses.names, superclasses.member[embedding.labels]
-    return embedding.classes, embedding.labels
+        return Named(superclasses.names, superclasses.member[embedding.labels])
+    return Named(embedding.classes, embedding.labels)
 
 
-def _limits(ax: Axes, places: NDArray[np.float64], size: tuple[float, float]) -> None:
-    """Show all points, a unit the same length both ways."""
-    low, high = places.min(axis=0), places.max(axis=0)
-    unit = max(float(((high - low) / size).max()), 1e-12) * 1.06
-    middle, half = (low + high) / 2, np.array(size) * unit / 2
-    ax.set(xlim=(middle[0] - half[0], middle[0] + half[0]), ylim=(middle[1] - half[1], middle[1] + half[1]))
+def _title(ax: Axes, embedding: Embedding, letter: str, width: float) -> None:
+    parts = (embedding.model, embedding.layer, embedding.token and f"({embedding.token})")
+    indent = points(10) if letter else 0.0
+    text = shorten(" ".join(filter(None, parts)), width - indent, size=points(7))
+    ax.set_title(text, size=points(7), loc="left", x=indent / width, pad=3, parse_math=False)
+    if letter:
+        ax.set_title(letter, size=points(8), weight="bold", x=0, ha="left", pad=3)
 
 
-def _key(figure: Figure, embedding: Embedding, color: ColorBy, place: tuple[float, float, float]) -> None:
-    left, bottom, tall = place
-    if color == "confidence":
-        ramp = figure.add_axes((left + 0.12, bottom, 0.25, tall * 0.6))
-        ramp.imshow(np.linspace(0, 1, 128)[None], aspect="auto", cmap="viridis")
-        ramp.set_axis_off()
-        figure.text(left, bottom, "confidence 0", size=points(6))
-        figure.text(left + 0.38, bottom, "1", size=points(6))
-        return
-    right = int(embedding.correct.sum())
-    for at, marker, colour, text in (
-        (0.0, "o", SKY, f"right: {right:,}"),
-        (0.3, "^", VERMILLION, f"wrong: {len(embedding) - right:,}"),
-    ):
-        key = figure.add_axes((left + at, bottom, 0.02, tall))
-        key.plot([0], [0], marker, color=colour, markersize=4)
-        key.set_axis_off()
-        figure.text(left + at + 0.03, bottom, text, size=points(6))
+def _notes(
+    embeddings: Sequence[Embedding], color: ColorBy, side: float, width: float
+) -> tuple[list[list[str]], list[str]]:
+    """Return the lines below each panel, and those below the figure."""
+    wrong = [f"{int((~each.correct).sum()):,} wrong" if color == "correct" else "" for each in embeddings]
+    if len(embeddings) == 1:
+        parts = settings_line(embeddings[0]).split(", ")
+        return [[]], _wrapped([*parts, *filter(None, wrong)], width)
+    own = [
+        [*_settings(each), _trust(each)[0], *_residual(each), said]
+        for each, said in zip(embeddings, wrong, strict=True)
+    ]
+    shared = [part for part in own[0] if all(part in parts for parts in own)]
+    ways = dict.fromkeys(how for each in embeddings if (how := _trust(each)[1]))
+    said = [f"trustworthiness with {how}" for how in ways]
+    if any(_residual(each) for each in embeddings):
+        said.append(f"{', '.join(ascii_lowercase[1 : len(embeddings)])} aligned to a by Procrustes")
+    below = [_wrapped([part for part in parts if part and part not in shared], side) for parts in own]
+    return below, _wrapped([*filter(None, shared), *said], width)
+
+
+def _wrapped(parts: Sequence[str], width: float) -> list[str]:
+    """Return the parts with commas between, on as many lines as they need."""
+    size, lines = points(6), [""]
+    for part in parts:
+        longer = f"{lines[-1]}, {part}" if lines[-1] else part
+        if lines[-1] and text_width(f"{longer},", size) > width - 3:
+            lines[-1] += ","
+            lines.append(part)
+        else:
+            lines[-1] = longer
+    return [shorten(line, width, size=size) for line in lines if line]
+
+
+def _write(figure: Figure, lines: Sequence[str], place: tuple[float, float]) -> None:
+    """Write small lines, the first with its foot at a place in inches, the others below it."""
+    width, height = figure.get_size_inches()
+    for number, line in enumerate(lines):
+        down = number * _LINE * current_style().venue.scale
+        text = figure.text(place[0] / width, (place[1] - down) / height, line, size=points(6), color=GREY)
+        text.set_parse_math(False)

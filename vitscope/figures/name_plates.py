@@ -27,6 +27,7 @@ _NAMED = 40  # of more groups, names at most
 _HIDDEN = 80.0  # points further that a name goes rather than hide as many images as a group has
 _LOOKED_AT = 1000  # images, of all, that names go out of the way of
 _KEY = 8.0  # points of a name's marker and the space around it
+_EDGE = 1.5  # points that a name keeps from the panel's edge
 
 
 def write_names(
@@ -133,13 +134,14 @@ def _free(
     Each of `images`, a sample of the points, that it would hide weighs as much as to go `weight` further.
     """
     wide, tall = box
+    left, low = wide / 2 + _EDGE, tall / 2 + _EDGE
     best, least = None, np.inf
     for radius in np.arange(0, far, 4.0):
         if radius >= least:
             break
         for angle in np.linspace(0, 2 * np.pi, max(1, int(radius)), endpoint=False) + np.pi / 2:
-            x = float(np.clip(anchor[0] + radius * np.cos(angle), wide / 2, size[0] - wide / 2))
-            y = float(np.clip(anchor[1] + radius * np.sin(angle), tall / 2, size[1] - tall / 2))
+            x = float(np.clip(anchor[0] + radius * np.cos(angle), left, size[0] - left))
+            y = float(np.clip(anchor[1] + radius * np.sin(angle), low, size[1] - low))
             if any(abs(x - a) < (wide + w) / 2 and abs(y - b) < (tall + h) / 2 for a, b, w, h in taken):
                 continue
             hidden = np.all(np.abs(images - (x, y)) < (wide / 2 + 1, tall / 2 + 1), axis=1).sum()

@@ -36,8 +36,9 @@ class Embedding:
         model: What the model is called.
         layer: The layer that the features are of.
         token: `class`, `mean` or `patches`.
-        about: What else made it: library, seed, perplexity or neighbours, `trustworthiness`, `neighbors` and
-            `sampled`, the number of images that it is computed on.
+        about: What else made it: `library`, `seed`, `perplexity`, `n_neighbors` or `variance`;
+            `trustworthiness`, `trustworthiness_neighbors` and `trustworthiness_images`, on how many it is
+            computed; `procrustes_residual` of one that is aligned to another.
 
     Raises:
         InputError: The fields do not fit together.

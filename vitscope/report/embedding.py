@@ -1,10 +1,9 @@
-"""The embedding folder: features of a layer as points, the figure of them, and what is read from layers."""
+"""The embedding folder: features of layers as points, the figure of them, and what is read from layers."""
 
 from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,20 +13,21 @@ from vitscope.embedding.procrustes import align_points
 from vitscope.embedding.projection import MethodName, check_method, project
 from vitscope.embedding.readout import read_layers
 from vitscope.embedding.trust import trust
-from vitscope.figures.embedding import draw_embedding, draw_embeddings, settings_line
-from vitscope.figures.exhibit import Exhibit, Table, save_exhibit
-from vitscope.figures.readout import draw_readout
+from vitscope.errors import UsageError
 from vitscope.inference.alignment import align
 from vitscope.inference.layer_features import layer_features
 from vitscope.paths import MANIFEST, staged_folder, write_json
 from vitscope.records.embedding import Embedding
 from vitscope.records.predictions import Predictions
 from vitscope.records.provenance import Provenance
+from vitscope.report.embedding_exhibits import save_embeddings, save_readout
 from vitscope.report.embedding_page import write_page
 from vitscope.report.layer_tokens import default_token, name_layer, token_taker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from vitscope.data.imageset import ImageSet
     from vitscope.figures.embedding import ColorBy, Groups
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from vitscope.records.embedding import LayerReadout
     from vitscope.report.layer_tokens import TokenName
 
-__all__ = ["Chosen", "EmbeddingReport", "report_embedding"]
+__all__ = ["Chosen", "EmbeddingReport", "check_panels", "report_embedding"]
+
+_MOST = 4  # panels of a figure
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,25 @@ class Chosen:
     """What is projected, how, and what colours tell.
 
     Attributes:
-        layer: A module's name, or its number among the layers, negative from the end.
+        layers: Modules' names, or their numbers among the layers, negative from the end; a panel each.
         token: `class`: the first token; `mean`: the mean of the patches or places; `patches`: all of them
             side by side. None: the class token where there is one, else the mean.
         method: `pca`, `tsne` or `umap`.
         color: What colours tell.
-        superclasses: The groups, where colours tell these.
+        superclasses: The groups of the first model's classes, where colours tell these.
         seed: Of everything drawn at random.
-        readout: Whether to measure what is read from every layer.
+        readout: Whether to measure what is read from every layer of the first model.
+        called: What to call the models; their own names where it is empty.
     """
 
-    layer: str = "-1"
+    layers: tuple[str, ...] = ("-1",)
     token: TokenName | None = None
     method: MethodName = "tsne"
     color: ColorBy = "class"
     superclasses: Groups | None = None
     seed: int = 0
     readout: bool = False
+    called: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +72,13 @@ class EmbeddingReport:
 
     Attributes:
         folder: Where it lies.
-        embeddings: One, or two of which the second is aligned to the first.
-        residual: The share of variance that the alignment left over; None of a single one.
+        embeddings: One, or several of the same images, all aligned to the first; a model's layers in order.
         readout: What is read from each layer, where it was asked for.
         page: Whether there is a page for the mouse, which needs plotly.
     """
 
     folder: Path
     embeddings: tuple[Embedding, ...]
-    residual: float | None
     readout: LayerReadout | None
     page: bool
 
@@ -87,8 +89,7 @@ class EmbeddingReport:
                 {"model": each.model, "layer": each.layer, "token": each.token, "method": each.method}
                 | {"images": len(each), **each.about}
                 for each in self.embeddings
-            ],
-            "procrustes_residual": self.residual,
+            ]
         }
         if self.readout is not None:
             read = self.readout
@@ -103,6 +104,22 @@ class EmbeddingReport:
         return found
 
 
+def check_panels(models: int, layers: Sequence[str]) -> None:
+    """Refuse more panels than a figure holds, before any work.
+
+    Raises:
+        UsageError: There is no layer, or there are more than four panels, or a layer is named twice.
+    """
+    if not 1 <= models * len(layers) <= _MOST:
+        raise UsageError(
+            f"expected 1 to {_MOST} panels, got {models} x {len(layers)}: models x layers",
+            hint="name fewer layers with --layer, or leave out --with",
+        )
+    twice = next((layer for layer in layers if layers.count(layer) > 1), None)
+    if twice is not None:
+        raise UsageError(f"the layer {twice[:80]!r} is named twice")
+
+
 def report_embedding(
     models: Sequence[Classifier],
     images: ImageSet,
@@ -112,10 +129,11 @@ def report_embedding(
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> EmbeddingReport:
-    """Project the features of one or two models to the plane, and write the folder whole or not at all.
+    """Project features of one or two models to the plane, and write the folder whole or not at all.
 
     It holds `embedding.json`, `figures/`, `records/*.npz`, `manifest.json`, and where plotly is installed
-    `embedding.html`, a page that shows each image under the mouse.
+    `embedding.html`, a page that shows each image under the mouse. Features lie in the folder while it is
+    made, mapped to memory.
 
     Args:
         models: One classifier, or two to be shown side by side, in evaluation mode.
@@ -126,123 +144,104 @@ def report_embedding(
         progress: Called with the number of images done since the last call.
 
     Raises:
-        UsageError: There is no such layer, token or method.
-        CaptureError: The layer gives no such token.
+        UsageError: There is no such layer, token or method, or there are more than four panels.
+        CaptureError: A layer gives no such token.
         EnvironmentFault: A package is missing, or it cannot be written there.
         OutputError: The folder exists and `overwrite` is off.
         NotFiniteError: A feature is not finite.
     """
     chosen = chosen or Chosen()
     check_method(chosen.method)
+    check_panels(len(models), chosen.layers)
+    layers = [_find(model, chosen.layers) for model in models]
     with staged_folder(folder, overwrite=overwrite) as stage:
-        made, readout = [], None
-        for number, model in enumerate(models):
-            embedding, read = _embed(
-                model, images, chosen, readout=chosen.readout and not number, progress=progress
-            )
-            made.append(embedding)
-            readout = read if read is not None else readout
-        residual = None
-        if len(made) > 1:
-            moved, residual = align_points(made[1].points, made[0].points)
-            made[1] = replace(made[1], points=moved)
+        made: list[Embedding] = []
+        readout = None
+        for number, (model, wanted) in enumerate(zip(models, layers, strict=True)):
+            called = chosen.called[number] if chosen.called else model.name
+            own = replace(chosen, layers=wanted, called=(called,), readout=chosen.readout and not number)
+            with tempfile.TemporaryDirectory(dir=stage) as place:
+                found, read = _embed(model, images, own, Path(place), progress=progress)
+            made += found
+            readout = readout or read
+        made[1:] = [_aligned(each, made[0]) for each in made[1:]]
         page = find_spec("plotly") is not None
-        report = EmbeddingReport(folder, tuple(made), residual, readout, page)
-        _write(report, chosen, stage)
+        report = EmbeddingReport(folder, tuple(made), readout, page)
+        save_embeddings(made, stage, color=chosen.color, superclasses=chosen.superclasses)
+        if readout is not None:
+            save_readout(readout, stage)
+        write_json(stage / "embedding.json", report.found())
         if page:
-            write_page(made[0], images.image, stage / "embedding.html")
+            path = stage / "embedding.html"
+            write_page(made, images.image, path, color=chosen.color, superclasses=chosen.superclasses)
         write_json(stage / MANIFEST, _manifest(models[0], images, chosen))
     return report
+
+
+def _find(model: Classifier, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Return the modules that are meant, each once."""
+    known = find_layers(model).names
+    names = tuple(name_layer(model, known, each) for each in wanted)
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            both = f"{wanted[names.index(name)]!r} and {wanted[place]!r}"
+            raise UsageError(f"the layers {both} of {model.name} are both {name}")
+    return names
 
 
 def _embed(
     model: Classifier,
     images: ImageSet,
     chosen: Chosen,
+    place: Path,
     *,
-    readout: bool,
     progress: Callable[[int], None] | None,
-) -> tuple[Embedding, LayerReadout | None]:
+) -> tuple[list[Embedding], LayerReadout | None]:
+    """Return an embedding a layer, from one pass, and what is read from all layers."""
     labelled = align(images, model)
-    layers = find_layers(model).names
-    name = name_layer(model, layers, chosen.layer)
-    token = chosen.token or default_token(model, name)
-    wanted = dict.fromkeys((*layers, name) if readout else (name,))
-    with tempfile.TemporaryDirectory() as place:
-        takers = {each: token_taker(model, each, token) for each in wanted}
-        logits, features = layer_features(model, labelled, takers, Path(place), progress=progress)
-        projected = project(features[name], chosen.method, seed=chosen.seed)
-        trusted = trust(features[name], projected.points, seed=chosen.seed)
-        named = {each.removeprefix("network."): values for each, values in features.items()}
-        read = read_layers(named, labelled.labels, seed=chosen.seed, token=token) if readout else None
-        del features, named
-    about = {
-        "trustworthiness": trusted.value,
-        "trustworthiness_neighbors": trusted.neighbors,
-        "trustworthiness_images": trusted.sampled,
+    known = find_layers(model).names if chosen.readout else ()
+    tokens = {
+        each: chosen.token or default_token(model, each) for each in dict.fromkeys((*known, *chosen.layers))
     }
+    takers = {each: token_taker(model, each, token) for each, token in tokens.items()}
+    logits, features = layer_features(model, labelled, takers, place, progress=progress)
     answers = Predictions(logits, labelled.labels, labelled.classes, images.names)
-    embedding = Embedding(
-        projected.points,
-        labelled.labels,
-        answers.predicted,
-        answers.probabilities.max(axis=1),
-        classes=labelled.classes,
-        names=images.names,
-        method=chosen.method,
-        model=model.name,
-        layer=name.removeprefix("network."),
-        token=token,
-        about=projected.about | about,
-    )
-    return embedding, read
-
-
-def _write(report: EmbeddingReport, chosen: Chosen, stage: Path) -> None:
-    for number, each in enumerate(report.embeddings):
-        each.save(stage / "records" / f"embedding{f'-{number + 1}' if number else ''}.npz")
-    first = report.embeddings[0]
-    options: dict[str, Any] = {"color": chosen.color, "superclasses": chosen.superclasses}
-    draw = (
-        partial(draw_embedding, first, **options)
-        if report.residual is None
-        else partial(draw_embeddings, list(report.embeddings), residual=report.residual, **options)
-    )
-    said = f"Features of {first.model}, {first.layer} ({first.token}), as points: {settings_line(first)}."
-    if report.residual is not None:
-        said += f" The second is aligned by orthogonal Procrustes; residual {report.residual:.3f}."
-    save_exhibit(Exhibit("embedding", draw, said, _table(report)), stage / "figures")
-    if report.readout is not None:
-        read = report.readout
-        read.save(stage / "records" / "readout.npz")
-        said = (
-            f"Accuracy of a linear probe and of {read.neighbors} nearest neighbours on each layer's frozen "
-            f"features ({read.token}), fitted on {read.fitted:,} and counted on {read.n:,} other images, "
-            "with Wilson 95 % intervals."
+    found = []
+    for name in chosen.layers:
+        points, about = _projected(features[name], chosen)
+        embedding = Embedding(
+            points,
+            labelled.labels,
+            answers.predicted,
+            answers.probabilities.max(axis=1),
+            classes=labelled.classes,
+            names=images.names,
+            method=chosen.method,
+            model=chosen.called[0],
+            layer=_short(name),
+            token=tokens[name],
+            about=about,
         )
-        shares = zip(read.layers, read.accuracy("probe").tolist(), read.accuracy("knn").tolist(), strict=True)
-        rows: list[tuple[str, float, float]] = list(shares)
-        table = Table(("layer", "probe", "knn"), rows)
-        save_exhibit(Exhibit("readout", partial(draw_readout, read), said, table), stage / "figures")
-    write_json(stage / "embedding.json", report.found())
+        found.append(embedding)
+    if not chosen.readout:
+        return found, None
+    named = {_short(each): features[each] for each in known}
+    token = ", ".join(dict.fromkeys(tokens[each] for each in known))
+    return found, read_layers(named, labelled.labels, seed=chosen.seed, token=token)
 
 
-def _table(report: EmbeddingReport) -> Table:
-    columns = ["image", "true", "predicted", "confidence"]
-    for number in range(len(report.embeddings)):
-        columns += [f"x{number + 1}", f"y{number + 1}"]
-    first = report.embeddings[0]
-    rows = [
-        (
-            name,
-            first.classes[first.labels[row]],
-            first.classes[first.predicted[row]] if first.predicted[row] >= 0 else None,
-            float(first.confidence[row]),
-            *(float(value) for each in report.embeddings for value in each.points[row]),
-        )
-        for row, name in enumerate(first.names)
-    ]
-    return Table(tuple(columns), rows)
+def _projected(features: NDArray[Any], chosen: Chosen) -> tuple[NDArray[Any], dict[str, Any]]:
+    points, about = project(features, chosen.method, seed=chosen.seed)
+    return points, about | trust(features, points, seed=chosen.seed).about()
+
+
+def _aligned(embedding: Embedding, first: Embedding) -> Embedding:
+    points, residual = align_points(embedding.points, first.points)
+    return replace(embedding, points=points, about={**embedding.about, "procrustes_residual": residual})
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("network.")
 
 
 def _manifest(model: Classifier, images: ImageSet, chosen: Chosen) -> Mapping[str, Any]:
