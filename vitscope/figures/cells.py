@@ -26,11 +26,11 @@ _FILLED = 0.95  # of a cell's width is for letters
 _LETTERS = 6.0  # points, the least size of a number in a cell
 
 
-def least_cell(count: int) -> float:
-    """Return the points that a cell needs for what is written in it."""
+def least_cell(count: int, *, alone: bool = False) -> float:
+    """Return the points that a cell needs for what is written in it, or for the share alone."""
     if count > MOST_WRITTEN:
         return 0.0
-    return text_width("100.0%" if count <= _BOTH else "100", _LETTERS) / _FILLED
+    return text_width("100.0%" if count <= _BOTH and not alone else "100", _LETTERS) / _FILLED
 
 
 def write_cells(ax: Axes, image: AxesImage, result: Confusion, order: ClassOrder, *, cell: float) -> None:

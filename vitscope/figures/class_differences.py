@@ -22,24 +22,29 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_class_differences"]
 
-_MOST = 16  # classes shown; of more, the highest and the lowest half as many each
+_MOST = 16  # classes shown
 _DASHES = (0, (4, 2))
 
 
 @styled
 def draw_class_differences(
-    difference: Difference, *, names: tuple[str, str] | None = None, ax: Axes | None = None
+    difference: Difference,
+    *,
+    names: tuple[str, str] | None = None,
+    most: int = _MOST,
+    ax: Axes | None = None,
 ) -> Figure:
     """Draw how much more accurate the model is than the reference on each class, the highest on top.
 
     Points with Tango's 95 % score intervals, each of one class by itself; blue circles where the model is
     better, vermillion squares where the reference is, grey circles where neither is; filled where McNemar's
-    exact p-value, adjusted by Holm over the classes, is below 0.05. Of more than 16 classes, the 8 highest
-    and the 8 lowest are shown.
+    exact p-value, adjusted by Holm over the classes, is below 0.05. Of more than `most` classes, as many
+    of the highest as of the lowest are shown.
 
     Args:
         difference: One of a comparison's `differences`.
         names: What to call the model and the reference; their names otherwise.
+        most: How many classes are shown, an even number.
         ax: Axes to draw on; without them a figure of column width is made.
 
     Returns:
@@ -47,8 +52,9 @@ def draw_class_differences(
     """
     classes = difference.classes
     order = _order(classes)
-    cut = len(order) > _MOST
-    chosen = np.concatenate([order[: _MOST // 2], order[-_MOST // 2 :]]) if cut else order
+    half = most // 2
+    cut = len(order) > most
+    chosen = np.concatenate([order[:half], order[-half:]]) if cut else order
     if ax is None:
         ax = new_figure(0.7 + 0.16 * max(3, len(chosen))).subplots()
     width = 72 * inches(owner(ax))[0] * ax.get_position().width
@@ -60,14 +66,13 @@ def draw_class_differences(
     ax.tick_params(axis="y", length=0, labelsize=points(6.5))
     plain(ax.get_yticklabels())
     if cut:
-        ax.axhline(_MOST / 2 - 0.5, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
+        ax.axhline(half - 0.5, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)))
     _finish(ax, len(chosen))
     model, reference = (
         shorten(name, 0.3 * width, size=8) for name in names or (difference.model, difference.reference)
     )
     ax.set_xlabel(f"{model} \N{MINUS SIGN} {reference}, accuracy by class (points)", parse_math=False)
     if cut:
-        half = _MOST // 2
         ax.set_title(f"The {half} highest and {half} lowest of {len(order):,} classes", size=points(7))
     return owner(ax)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from vitscope.errors import UsageError
 from vitscope.figures.agreement import draw_agreement, draw_overlap
-from vitscope.figures.arrangement import narrow
+from vitscope.figures.arrangement import PAGE, narrow
 from vitscope.figures.class_differences import draw_class_differences
 from vitscope.figures.model_accuracy import (
     draw_model_accuracy,
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_comparison"]
 
-_ROWS = 16  # classes that the panel of classes shows at most
+_ROWS, _FEWEST = 16, 4  # classes that the panel of classes shows at most, and where models take the room
+_CLASS, _AXIS = 0.145, 0.62  # inches of a class, and of what is around the classes
+_TABLE, _LEGEND = 2.0, 0.25  # inches of the last panel where panels stand below each other, and of the legend
 
 
 @styled
@@ -53,14 +55,15 @@ def draw_comparison(comparison: Comparison, *, model: str | None = None) -> Figu
     places = {name: letter(index) for index, name in enumerate(comparison.models)}
     letters = (places[chosen.model], places[chosen.reference])
     measured = int(np.count_nonzero(chosen.classes.n))
-    upper = 0.55 + 0.27 * len(comparison.models)
-    lower = max(2.3, 0.62 + 0.145 * min(_ROWS, measured))
+    upper = 0.55 + (0.22 if narrow() else 0.27) * len(comparison.models)
+    most = _most_classes(upper)
+    lower = max(1.0 if narrow() else 2.3, _AXIS + _CLASS * min(most, measured))
     figure, axes = _panels(upper, lower)
     left, right = axes[:2]
     draw_model_accuracy(comparison, ax=left)
     draw_model_differences(comparison, ax=right)
     left, right = axes[2:]
-    draw_class_differences(chosen, names=letters, ax=left)
+    draw_class_differences(chosen, names=letters, most=most, ax=left)
     if len(comparison.models) == 2:
         draw_overlap(chosen.overlap, names=letters, ax=right)
     else:
@@ -70,14 +73,22 @@ def draw_comparison(comparison: Comparison, *, model: str | None = None) -> Figu
     return figure
 
 
+def _most_classes(upper: float) -> int:
+    """Return how many classes have room on a page below panels that are `upper` inches high."""
+    if not narrow():
+        return _ROWS
+    room = int((PAGE - _LEGEND - _TABLE - 2 * upper - _AXIS) / _CLASS)
+    return min(max(room - room % 2, _FEWEST), _ROWS)
+
+
 def _panels(upper: float, lower: float) -> tuple[Figure, list[Axes]]:
     """Return a figure with its four panels, two by two or, where it is narrow, below each other."""
     if narrow():
-        heights = [upper, upper, lower, 2.2]
-        figure = new_figure(sum(heights) + 0.25)
+        heights = [upper, upper, lower, _TABLE]
+        figure = new_figure(sum(heights) + _LEGEND)
         grid = figure.add_gridspec(4, 1, height_ratios=heights)
         return figure, [figure.add_subfigure(part).subplots() for part in map(grid.__getitem__, range(4))]
-    figure = new_figure(upper + lower + 0.25)
+    figure = new_figure(upper + lower + _LEGEND)
     rows = figure.add_gridspec(2, 1, height_ratios=[upper, lower])
     above, below = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
     axes = [*above.subplots(1, 2, width_ratios=[1.15, 1]), *below.subplots(1, 2, width_ratios=[1.35, 1])]

@@ -120,7 +120,11 @@ def _plan(order: ClassOrder) -> _Plan:
     width = 72 * (figure_width() if count > 4 else min(3.4, figure_width()))
     free = width - _TITLE - _BAR - 2 * _MARGIN
     least, most = _NAMES
-    room = min(max(least, min(most, free - count * least_cell(count))), _NAMES_SHARE * free)
+    beside = free - (_STRIP if order.groups else 0.0)
+    room = beside - count * least_cell(count)
+    if room < least:  # names need what counts would take
+        room = beside - count * least_cell(count, alone=True)
+    room = min(max(least, min(most, room)), _NAMES_SHARE * free)
     # How many names there are depends on the side that they leave: begin with all of it.
     side, labels = free, ClassLabels.of(order, free / count, room=room)
     for _ in range(2):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vitscope.analysis.samples import draw_rows
+from vitscope.figures.arrangement import PAGE
 from vitscope.figures.lettering import shorten, text_width
 from vitscope.figures.model_accuracy import letter
 from vitscope.figures.montage import Sheet, picture_at
@@ -22,6 +23,7 @@ __all__ = ["draw_disagreements"]
 _MOST_ACROSS, _NARROWEST = 5, 0.95  # images in a row, and inches of one
 _EDGE, _SPACE = 0.05, 0.06  # inches: at both sides, and between images
 _TITLE, _HEAD, _CAPTION, _BETWEEN = 0.42, 0.24, 0.42, 0.1  # inches
+_LOWEST = 0.4  # inches of height that an image has at least
 _SIZE = 6.5  # points
 
 
@@ -59,11 +61,13 @@ def draw_disagreements(
     }
     drawn = [draw_rows(rows, count, seed=(seed, number)) for number, rows in enumerate(groups.values())]
     pictures = {index: picture_at(images, index) for chosen in drawn for index in chosen.tolist()}
-    # Rows are as tall as the tallest image needs, at most as tall as wide.
+    # Rows are as tall as the tallest image needs, at most as tall as wide, or as a page allows.
     tallest = max(
         (each.shape[0] / each.shape[1] for each in pictures.values() if each is not None), default=1
     )
-    down = _side() * min(max(tallest, 0.5), 1)
+    lines = sum(_rows(len(rows)) for rows in drawn)
+    room = (PAGE - _TITLE - 2 * _BETWEEN - len(drawn) * _HEAD) / max(lines, 1) - _CAPTION
+    down = min(_side() * min(max(tallest, 0.5), 1), max(room, _LOWEST))
     heights = [_HEAD + _rows(len(rows)) * (down + _CAPTION) if rows.size else 2 * _HEAD for rows in drawn]
     sheet = Sheet(_TITLE + sum(heights) + 2 * _BETWEEN)
     _title(sheet, comparison, places, seed)

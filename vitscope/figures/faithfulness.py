@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from vitscope.figures.arrangement import legend_columns, narrow
-from vitscope.figures.lettering import plain, shorten
+from vitscope.figures.arrangement import PAGE, legend_columns, narrow
+from vitscope.figures.lettering import folded, plain, shorten, text_width
 from vitscope.figures.style import (
     BLACK,
     BLUE,
@@ -21,6 +21,7 @@ from vitscope.figures.style import (
     PURPLE,
     SKY,
     VERMILLION,
+    figure_width,
     new_figure,
     owner,
     panel_letters,
@@ -52,8 +53,10 @@ _TITLES = {
 }
 _LOW = ("deletion", "road_morf")
 _ACROSS, _NARROW_ACROSS = 4, 2  # panels of a ranking in a row
-_ROW = 0.155  # inches a method
+_ROW, _LEAST_ROW, _AXIS = 0.155, 0.115, 0.75  # inches a method, where a page asks for it, and of the axis
+_NAME = 85.0  # points of a method's name
 _MARKER = 3.6
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _BAND = 0.08  # opacity of an interval: there are a dozen over each other
 _FAR = 3.0  # times the methods' extent that a baseline is away before its panel ends without it
 
@@ -123,13 +126,17 @@ def draw_perturbation_curve(curves: Mapping[str, MeanCurve], kind: str, *, ax: A
 
 
 def _styles(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return each method's line, of its own colour and dashes; baselines dashed and dotted in grey."""
+    """Return each method's line, of its own colour, dashes and marker; baselines dashed or dotted, grey."""
     found: dict[str, dict[str, Any]] = {}
     own = [name for name in methods if not is_baseline(name)]
     for place, name in enumerate(own):
         colour = _COLOURS[place % len(_COLOURS)]
         dashes = _DASHES[(place + place // len(_COLOURS)) % len(_DASHES)]  # told apart without colour, too
         found[name] = {"color": colour, "linestyle": dashes, "linewidth": 1.2}
+        # At places of its own, as shares of the panel's diagonal, so that no marker hides another.
+        aside = 0.03 * (1 + place % 5)
+        marker = _MARKERS[place % len(_MARKERS)]
+        found[name] |= {"marker": marker, "markersize": 3.2, "markevery": (aside, 0.2), "markeredgewidth": 0}
     for name in methods:
         if name not in found:
             dashes = _OF_CENTRE if name == CENTRE else _OF_NOISE
@@ -148,24 +155,30 @@ def draw_method_ranking(ranking: MethodRanking) -> Figure:
     Args:
         ranking: What `rank_methods` returns.
     """
-    count = len(ranking.metrics)
+    count, rows = len(ranking.metrics), len(ranking.methods)
     across = min(_NARROW_ACROSS if narrow() else _ACROSS, count)
+    if narrow() and (_AXIS + _ROW * rows) * -(-count // across) > PAGE:
+        across = min(_NARROW_ACROSS + 1, count)
     down = -(-count // across)
-    figure = new_figure((0.75 + _ROW * len(ranking.methods)) * down + 0.2)
+    row = min(max(((PAGE - 0.4) / down - _AXIS) / rows, _LEAST_ROW), _ROW)
+    figure = new_figure((_AXIS + row * rows) * down + 0.2)
     axes = figure.subplots(down, across, squeeze=False)
+    longest = max(text_width(shorten(name, _NAME, size=6.5), 6.5) for name in ranking.methods)
+    width = (72 * figure_width() - longest - 10) / across
     for place, ax in enumerate(axes.flat):
         if place < count:
-            _panel(ax, ranking, place, names=place % across == 0)
+            _panel(ax, ranking, place, names=place % across == 0, width=width - 6)
         else:
             ax.remove()
     handles = _legend()
     columns = legend_columns([str(handle.get_label()) for handle in handles], 4)
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, handletextpad=0.3)
-    panel_letters([ax for ax in axes.flat if ax in figure.axes])
+    panel_letters([ax for ax in axes.flat if ax in figure.axes], aside=narrow())
     return figure
 
 
-def _panel(ax: Axes, ranking: MethodRanking, column: int, *, names: bool) -> None:
+def _panel(ax: Axes, ranking: MethodRanking, column: int, *, names: bool, width: float) -> None:
+    """Draw a metric into a panel `width` points wide; `names` writes the methods' beside it."""
     metric = METRICS[ranking.metrics[column]]
     end = _end(ranking, column)
     for row, place in enumerate(ranking.order):
@@ -184,7 +197,7 @@ def _panel(ax: Axes, ranking: MethodRanking, column: int, *, names: bool) -> Non
             ax.plot(bounds, [row, row], color=colour, linewidth=1.1, zorder=2)
         marker = "s" if aside else "o"
         ax.plot([value], [row], marker, color=colour, markerfacecolor=face, markersize=_MARKER, zorder=3)
-    labels = [shorten(ranking.methods[place], 85, size=6.5) for place in ranking.order]
+    labels = [shorten(ranking.methods[place], _NAME, size=6.5) for place in ranking.order]
     ax.set_yticks(range(len(labels)), labels if names else [""] * len(labels))
     ax.tick_params(axis="y", length=0, labelsize=points(6.5))
     ax.tick_params(axis="x", labelsize=points(6.5))
@@ -198,9 +211,10 @@ def _panel(ax: Axes, ranking: MethodRanking, column: int, *, names: bool) -> Non
     ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     # A power of ten apart from the numbers would lie on the label below them.
     ax.xaxis.set_major_formatter(FuncFormatter(_tick))
-    ax.set_title(metric.title, size=points(7.5))
-    images = int(ranking.measured[column])
-    ax.set_xlabel(f"{metric.better} is better, n = {images:,}", size=points(6.5))
+    ax.set_title("\n".join(folded(metric.title, width, size=7.5)), size=points(7.5))
+    label = f"{metric.better} is better, n = {int(ranking.measured[column]):,}"
+    fits = text_width(label, 6.5) <= width
+    ax.set_xlabel(label if fits else label.replace(", ", ",\n"), size=points(6.5))
 
 
 def _end(ranking: MethodRanking, column: int) -> float:

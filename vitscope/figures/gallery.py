@@ -8,11 +8,13 @@ import numpy as np
 
 from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.errors import InputError
-from vitscope.figures.lettering import shorten, text_width
+from vitscope.figures.lettering import folded, printable, shorten, text_width
 from vitscope.figures.montage import Sheet, picture_at
 from vitscope.figures.style import BLUE, GREY, VERMILLION, figure_width, new_figure, points, styled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
@@ -25,7 +27,7 @@ __all__ = ["draw_gallery", "draw_label_issues", "draw_notice"]
 _ACROSS = 4
 _SHOWN = 16
 _SIZE = 7.0  # points
-_SPACE, _CAPTION = 0.05, 0.36  # inches between images, and below them
+_SPACE, _CAPTION, _LINE = 0.05, 0.36, 0.125  # inches between images, below them, and of a further line
 
 
 @styled
@@ -38,6 +40,7 @@ def draw_gallery(
 ) -> Figure:
     """Draw images in rows of four, each with its predicted class, confidence and true class.
 
+    The confidence stands below the class where not all names have the room beside it.
     A right prediction has a blue frame and a tick, a wrong one a vermillion frame and a cross. Images keep
     their proportions, and small ones their pixels; one that is more than ten times as long as wide is shown
     without its middle, with a break and its size. An image whose file cannot be read is a box that says so.
@@ -64,17 +67,21 @@ def draw_gallery(
     tallest = max((each.shape[0] / each.shape[1] for each in pictures if each is not None), default=1.0)
     side = (figure_width() - (_ACROSS + 1) * _SPACE) / _ACROSS
     down = side * min(max(tallest, 0.5), 1.25)
-    head, step = 0.3 if title else _SPACE, down + _CAPTION
+    apart = _crowded(rows, chosen.tolist(), 72 * side)
+    titles = folded(title, 72 * (figure_width() - 2 * _SPACE), size=9) if title else []
+    head = 0.3 + 0.15 * (len(titles) - 1) if titles else _SPACE
+    step = down + _CAPTION + (_LINE if apart else 0)
     sheet = Sheet(head + -(-len(pictures) // _ACROSS) * step)
-    if title:
-        sheet.text(figure_width() / 2, 0.15, title, width=figure_width() - 2 * _SPACE, size=9, ha="center")
+    for number, line in enumerate(titles):
+        sheet.text(figure_width() / 2, 0.15 + 0.15 * number, line, size=9, ha="center")
     for place, (picture, index) in enumerate(zip(pictures, chosen.tolist(), strict=True)):
         row, column = divmod(place, _ACROSS)
         left, top = _SPACE + column * (side + _SPACE), head + row * step
-        colour, lines = _caption(rows, index, 72 * side)
+        colour, lines = _caption(rows, index, 72 * side, apart=apart)
         sheet.picture(picture, (left, top, side, down), colour=colour)
-        for line, shade, drop in zip(lines, (colour, GREY), (3, 12), strict=True):
-            x, y = left + side / 2, top + down + drop / 72
+        for number, line in enumerate(lines):
+            x, y = left + side / 2, top + down + 3 / 72 + _LINE * number
+            shade = GREY if number == len(lines) - 1 else colour
             sheet.text(x, y, line, size=_SIZE, color=shade, ha="center", va="top")
     return sheet.figure
 
@@ -102,13 +109,25 @@ def draw_notice(text: str) -> Figure:
     return figure
 
 
-def _caption(rows: Outcomes, index: int, width: float) -> tuple[str, tuple[str, str]]:
-    """Return the colour of right or wrong, and what was predicted and what is true in `width` points."""
+def _said(rows: Outcomes, index: int) -> tuple[str, str, str]:
+    """Return the mark of right or wrong, what was predicted, and with which confidence."""
     if not rows.finite[index]:
-        mark, colour, name, confidence = "✗", VERMILLION, "not finite", ""
-    else:
-        mark, colour = ("✓", BLUE) if rows.correct[index] else ("✗", VERMILLION)
-        name, confidence = rows.classes[rows.predicted[index]], f" ({100 * rows.confidence[index]:.0f} %)"
-    name = shorten(name, width - text_width(f"{mark} {confidence}", _SIZE), size=_SIZE)
+        return "✗", "not finite", ""
+    name, confidence = rows.classes[rows.predicted[index]], f"{100 * rows.confidence[index]:.0f} %"
+    return "✓" if rows.correct[index] else "✗", name, confidence
+
+
+def _crowded(rows: Outcomes, chosen: Iterable[int], width: float) -> bool:
+    """Return whether a prediction's name and its confidence are wider than `width` points."""
+    lines = ("{} {} ({})".format(*_said(rows, index)) for index in chosen)
+    return any(text_width(printable(line), _SIZE) > width for line in lines)
+
+
+def _caption(rows: Outcomes, index: int, width: float, *, apart: bool) -> tuple[str, tuple[str, ...]]:
+    """Return the colour of right or wrong, and what was predicted and what is true in `width` points."""
+    mark, name, confidence = _said(rows, index)
+    beside = f" ({confidence})" if confidence and not apart else ""
+    name = shorten(name, width - text_width(f"{mark} {beside}", _SIZE), size=_SIZE)
     truth = shorten(rows.classes[rows.labels[index]], width - text_width("true: ", _SIZE), size=_SIZE)
-    return colour, (f"{mark} {name}{confidence}", f"true: {truth}")
+    below = (f"({confidence})" if confidence else "",) if apart else ()
+    return BLUE if mark == "✓" else VERMILLION, (f"{mark} {name}{beside}", *below, f"true: {truth}")

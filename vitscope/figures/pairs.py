@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitscope.errors import InputError
+from vitscope.figures.arrangement import narrow
 from vitscope.figures.lettering import folded, shorten_pair, text_width
 from vitscope.figures.montage import Sheet, picture_at
 from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, figure_width, styled
@@ -25,6 +26,7 @@ __all__ = ["draw_pairs"]
 
 _EDGE, _SPACE, _MIDDLE = 0.05, 0.04, 0.1  # inches: at both sides, between images, between the four groups
 _LETTERS, _BETWEEN = 0.3, 0.12  # inches for two lines above a row of images, and below it
+_NAMES = 0.13  # inches of a line with both names, where groups are too narrow for them
 _HEAD = 0.28
 _SIZE = 6.5  # points
 
@@ -34,8 +36,8 @@ def draw_pairs(images: Images, classes: Sequence[str], pairs: Sequence[PairSampl
     """Draw a row a pair: class A right, A taken for B, B taken for A, and B right.
 
     Above the middle groups stand the number of images, their share of the true class and its Wilson 95 %
-    interval. Right images have blue frames, wrong ones vermillion frames; images keep their proportions, as
-    in `draw_gallery`.
+    interval; where the paper is narrow a line above has the names, and groups say A and B. Right images have
+    blue frames, wrong ones vermillion frames; images keep their proportions, as in `draw_gallery`.
 
     Args:
         images: uint8 images by the index of the prediction: a sequence, an array, or a function of the index.
@@ -55,7 +57,8 @@ def draw_pairs(images: Images, classes: Sequence[str], pairs: Sequence[PairSampl
     counts = (references, taken, taken, references)
     side = (figure_width() - 2 * _EDGE - 3 * _MIDDLE - (sum(counts) - 4) * _SPACE) / sum(counts)
     side = min(side, 0.75)
-    step = side + _LETTERS + _BETWEEN
+    above = _LETTERS + (_NAMES if narrow() else 0)
+    step = side + above + _BETWEEN
     which = f"The {len(pairs)} most confused pairs" if len(pairs) > 1 else "The most confused pair"
     title = f"{which} of classes; images drawn at random (seed {pairs[0].seed})"
     lines = folded(title, 72 * (figure_width() - 0.1), size=8)
@@ -73,17 +76,28 @@ def draw_pairs(images: Images, classes: Sequence[str], pairs: Sequence[PairSampl
         if number:
             rule = top - 0.4 * _BETWEEN
             sheet.ax.plot([_EDGE, figure_width() - _EDGE], [rule, rule], color=LIGHT, linewidth=0.5)
+        names = (classes[pair.forward.true], classes[pair.forward.predicted])
+        if narrow():
+            names = _name(sheet, names, top)
         groups = (pair.first, pair.first_taken, pair.second_taken, pair.second)
         for place, drawn in enumerate(groups):
             left = float(lefts[place])
-            _letters(sheet, classes, pair, place, (left, top, rooms[place], _LETTERS))
-            _row(sheet, images, drawn, (left, top + _LETTERS, side, side), wrong=place in (1, 2))
+            _letters(sheet, names, pair, place, (left, top + above - _LETTERS, rooms[place], _LETTERS))
+            _row(sheet, images, drawn, (left, top + above, side, side), wrong=place in (1, 2))
     return sheet.figure
+
+
+def _name(sheet: Sheet, names: tuple[str, str], top: float) -> tuple[str, str]:
+    """Write the names of both classes on one line, and return what stands for them below it."""
+    room = 72 * (figure_width() - 2 * _EDGE) - text_width("A: , B: ", _SIZE)
+    first, second = shorten_pair(*names, room, size=_SIZE)
+    sheet.text(_EDGE, top + 0.07, f"A: {first}, B: {second}", size=_SIZE)
+    return "A", "B"
 
 
 def _letters(
     sheet: Sheet,
-    classes: Sequence[str],
+    names: tuple[str, str],
     pair: PairSamples,
     place: int,
     box: tuple[float, float, float, float],
@@ -91,14 +105,14 @@ def _letters(
     """Write what a group of images shows: the class, or which is taken for which and how often."""
     left, top, width, _ = box
     if place in (0, 3):
-        name = classes[pair.forward.true if place == 0 else pair.forward.predicted]
+        name = names[0] if place == 0 else names[1]
         sheet.text(left, top + 0.08, name, width=width, size=_SIZE, color=BLUE)
         sheet.text(left, top + 0.2, "✓ right", width=width, size=6, color=GREY)
         return
     direction = pair.forward if place == 1 else pair.backward
     room = 72 * width - text_width("✗  → ", _SIZE)
-    names = shorten_pair(classes[direction.true], classes[direction.predicted], room, size=_SIZE)
-    sheet.text(left, top + 0.08, f"✗ {names[0]} → {names[1]}", width=width, size=_SIZE, color=VERMILLION)
+    true, predicted = shorten_pair(*(names if place == 1 else names[::-1]), room, size=_SIZE)
+    sheet.text(left, top + 0.08, f"✗ {true} → {predicted}", width=width, size=_SIZE, color=VERMILLION)
     for line in _frequencies(direction):
         if text_width(line, 6) <= 72 * width:
             sheet.text(left, top + 0.2, line, size=6, color=GREY)
