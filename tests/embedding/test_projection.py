@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import procrustes
@@ -75,7 +76,9 @@ def test_scikit_learn_stands_in_for_opentsne(monkeypatch):
 def test_umap_keeps_neighbours_and_its_seed():
     pytest.importorskip("numba")
     features, _ = blobs()
+    threads = torch.get_num_threads()
     one, other = (project(features, "umap", seed=1) for _ in range(2))
+    assert torch.get_num_threads() == threads
     assert np.array_equal(one.points, other.points)
     assert one.about["n_neighbors"] == 15
     assert trust(features, one.points).value > 0.9
@@ -101,12 +104,19 @@ def test_trustworthiness_is_the_sum_of_ranks(count, near, seed):
     assert trust(points, points, neighbors=near).value == 1
 
 
-def test_many_images_are_sampled_by_the_seed():
-    points = np.random.default_rng(0).normal(size=(5200, 2))
+def test_many_images_are_sampled_by_the_seed(monkeypatch):
+    monkeypatch.setattr("vitscope.embedding.trust._SAMPLE", 400)
+    draw = np.random.default_rng(0)
+    points, noise = draw.normal(size=(520, 2)), draw.normal(size=(520, 2))
     found = trust(points, points)
-    assert (found.value, found.neighbors, found.sampled) == (1, 12, 5000)
+    assert (found.value, found.neighbors, found.sampled) == (1, 12, 400)
+    assert trust(points, noise, seed=1) == trust(points, noise, seed=1) != trust(points, noise, seed=2)
     few = trust(points[:7], points[:7])
-    assert (few.neighbors, few.sampled) == (3, 7)
+    assert few.about() == {
+        "trustworthiness": few.value,
+        "trustworthiness_neighbors": 3,
+        "trustworthiness_images": 7,
+    }
 
 
 @settings(max_examples=6, deadline=None)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import io
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.spatial import procrustes
 from typer.testing import CliRunner
 
 from tests.browser import chromium
@@ -15,8 +21,8 @@ from tests.hostile_names import HOSTILE_NAMES
 from vitscope.capture.blocks import find_layers
 from vitscope.cli.main import app
 from vitscope.data.sources import DataSpec, load_split
-from vitscope.errors import UsageError
-from vitscope.figures.embedding import draw_embedding
+from vitscope.errors import InputError, UsageError
+from vitscope.figures.embedding import Groups, draw_embedding, draw_embeddings
 from vitscope.figures.style import current_style, paper_style
 from vitscope.inference.classifier import load
 from vitscope.inference.layer_features import layer_features
@@ -100,6 +106,68 @@ def test_names_go_out_of_the_way_of_few_images():
         assert box.contains(*ax.transAxes.transform(mark.get_xydata()[0]))
 
 
+@pytest.mark.parametrize(
+    ("venue", "count", "rows"), [("icml", 3, 2), ("neurips", 3, 1), ("slides", 4, 2), ("neurips", 4, 2)]
+)
+def test_panels_side_by_side_are_whole_and_apart(venue, count, rows):
+    record = replace(made(50, [f"class {index}" for index in range(5)]), model="a model", layer="blocks.3")
+    moved = [aligned(record, f"model {number}") for number in range(1, count)]
+    with paper_style(venue):
+        figure = draw_embeddings([record, *moved], color="correct")
+        figure.draw_without_rendering()
+        assert figure.get_figwidth() == pytest.approx(current_style().width)
+    panels = [ax for ax in figure.axes if ax.get_title(loc="left")]
+    assert [ax.get_title() for ax in panels] == list("abcd"[:count])
+    assert len({round(ax.get_position().y0, 6) for ax in panels}) == rows
+    page = figure.bbox
+    boxes = [text.get_window_extent() for text in figure.texts if text.get_text()]
+    boxes += [ax.get_window_extent() for ax in panels]
+    boxes += [title.get_window_extent() for ax in panels for title in (ax.title, ax._left_title)]
+    for place, box in enumerate(boxes):
+        assert page.x0 - 1 <= box.x0 <= box.x1 <= page.x1 + 1
+        assert page.y0 - 1 <= box.y0 <= box.y1 <= page.y1 + 1
+        assert not any(
+            box.x0 + 1 < each.x1 and each.x0 + 1 < box.x1 and box.y0 + 1 < each.y1 and each.y0 + 1 < box.y1
+            for each in boxes[place + 1 :]
+        )
+    said = [text.get_text() for text in figure.texts]
+    assert "13 wrong" in said[0]
+    assert sum("residual 0.125" in text for text in said) == count - 1
+    assert "aligned to a by Procrustes" in " ".join(said)
+    assert sum("trustworthiness 0.900" in text for text in said) == 1  # what all share stands once
+
+
+def test_colours_are_of_the_same_class_in_every_panel():
+    record = made(30, ["x", "y", "z"])
+    figure = draw_embeddings([record, aligned(record, "other")])
+
+    def colours(ax):
+        told = [
+            (tuple(np.round(place, 9)), tuple(colour))
+            for drawn in ax.collections
+            for place, colour in zip(drawn.get_offsets(), drawn.get_facecolors(), strict=True)
+        ]
+        return dict(told)
+
+    first, second = (colours(ax) for ax in figure.axes)
+    assert first == second
+    assert len(first) == 30
+    assert len(set(first.values())) == 3
+    with pytest.raises(InputError, match="same images"):
+        draw_embeddings([record, replace(record, names=record.names[::-1])])
+
+
+def test_no_group_lies_over_all_others():
+    """The images of all classes are drawn in turns; with superclasses, too."""
+    record = made(4000, [f"class {index}" for index in range(10)])
+    groups = Groups(("even", "odd"), np.arange(10) % 2)
+    for color, count in (("class", 7), ("superclass", 2)):
+        ax = draw_embedding(record, color=color, superclasses=groups).axes[0]
+        circles = [each for each in ax.collections if len(each.get_paths()[0].vertices) > 8]
+        assert len(circles) == 12
+        assert all(len(np.unique(each.get_facecolors(), axis=0)) == count for each in circles)
+
+
 def test_features_are_what_the_layer_puts_out(tiny_run, tmp_path):
     """The class token and the patches' mean of the last block, by a hook of the test's own."""
     model = load(tiny_run / "best.pth")
@@ -124,32 +192,115 @@ def test_features_are_what_the_layer_puts_out(tiny_run, tmp_path):
 
 
 def test_the_command_writes_what_it_tells(tiny_run, tmp_path):
-    out = tmp_path / "embedding"
-    words = [
-        "embed",
-        tiny_run / "best.pth",
-        "--method",
-        "pca",
-        "--limit",
-        "60",
+    out, other = tmp_path / "embedding", tmp_path / "other" / "best.pth"
+    other.parent.mkdir()
+    shutil.copy(tiny_run / "best.pth", other)
+    words = ["embed", tiny_run / "best.pth", "--method", "pca", "--limit", "60", "--format", "png", "--json"]
+    words += [
+        "--layer",
+        "0",
+        "--layer",
+        "-1",
+        "--with",
+        other,
         "--readout",
-        "--json",
+        "--color",
+        "correct",
         "--out",
         out,
     ]
     answer = CliRunner().invoke(app, [str(word) for word in words])
     assert answer.exit_code == 0, answer.output
     found = json.loads(answer.stdout)
-    record = Embedding.load(out / "records" / "embedding.npz")
-    assert found["embeddings"][0]["images"] == len(record) == 60
-    assert record.about["trustworthiness"] == found["embeddings"][0]["trustworthiness"]
+    records = [Embedding.load(out / "records" / f"embedding{end}.npz") for end in ("", "-2", "-3", "-4")]
+    assert [(each.model, each.layer) for each in records] == [
+        (model, layer) for model in ("run", "other") for layer in ("blocks.0", "blocks.1")
+    ]
+    assert [each["images"] for each in found["embeddings"]] == [60] * 4
+    assert "procrustes_residual" not in records[0].about
+    first = records[0].points
+    for each, told in zip(records[1:], found["embeddings"][1:], strict=True):
+        assert told["procrustes_residual"] == pytest.approx(procrustes(first, each.points)[2], abs=1e-9)
+        left = ((each.points - first) ** 2).sum() / ((first - first.mean(axis=0)) ** 2).sum()
+        assert told["procrustes_residual"] == pytest.approx(left, abs=1e-9)
+    assert told["trustworthiness"] == each.about["trustworthiness"]
+    assert found["embeddings"][2]["procrustes_residual"] == pytest.approx(0, abs=1e-9)
     read = LayerReadout.load(out / "records" / "readout.npz")
     assert found["readout"]["probe"] == read.accuracy("probe").tolist()
-    assert (out / "figures" / "embedding.pdf").exists()
-    assert (out / "figures" / "readout.tex").exists()
-    wrong = CliRunner().invoke(app, ["embed", str(tiny_run / "best.pth"), "--layer", "99", "--method", "pca"])
-    assert wrong.exit_code == 2
-    assert "no layer '99'" in wrong.output
+    assert (read.layers, read.token) == (("blocks.0", "blocks.1"), "class")
+    with (out / "figures" / "embedding.csv").open() as stream:
+        head, row, *_ = csv.reader(stream)
+    assert head[2:8] == ["predicted", "confidence", "x1", "y1", "x2", "y2"]
+    assert head[8:] == ["predicted3", "confidence3", "x3", "y3", "predicted4", "confidence4", "x4", "y4"]
+    assert float(row[-1]) == pytest.approx(records[3].points[0, 1])
+    assert sorted(path.name for path in out.iterdir() if not path.suffix) == ["figures", "records"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nothing.pth", "--layer", "1", "--layer", "2", "--layer", "3", "--with", "x"), "got 2 x 3"),
+        (("nothing.pth", "--layer", "-1", "--layer", "-1"), "'-1' is named twice"),
+        (("RUN", "--layer", "99"), "no layer '99'"),
+        (("RUN", "--layer", "1", "--layer", "-1"), "'1' and '-1'"),
+        (("nothing.pth", "--color", "superclass"), "go together"),
+    ],
+)
+def test_what_cannot_stand_side_by_side_is_refused_before_any_work(tiny_run, words, said):
+    model, *rest = words
+    model = str(tiny_run / "best.pth") if model == "RUN" else model
+    answer = CliRunner().invoke(app, ["embed", model, "--method", "pca", *rest])
+    assert answer.exit_code == 2
+    assert said in answer.output
+    assert not list(tiny_run.glob("embedding*"))
+
+
+def data_of(page):
+    return json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+
+
+def aligned(record, model):
+    about = {**record.about, "procrustes_residual": 0.125}
+    order = np.argsort(record.classes)[::-1]  # of a model with its classes in another order
+    places = np.argsort(order)
+    names = tuple(record.classes[each] for each in order)
+    return replace(
+        record,
+        labels=places[record.labels],
+        predicted=places[record.labels],
+        classes=names,
+        model=model,
+        about=about,
+    )
+
+
+def test_a_page_holds_a_sample_of_many_images_and_every_model_s_answers(monkeypatch):
+    pytest.importorskip("plotly")
+    monkeypatch.setattr("vitscope.report.embedding_page._MOST", 20)
+    record = replace(made(75, ["a", "b", "<c>"]), model="one")
+    colours = [Image.new("RGB", (8, 8), (3 * row, 0, 255 - 3 * row)) for row in range(75)]
+    page = embedding_page([record, aligned(record, "two")], colours.__getitem__)
+    data = data_of(page)
+    rows = [record.names.index(name) for name in data["names"]]
+    assert rows == sorted(set(rows))
+    assert len(rows) == len(data["panels"][1]["x"]) == 20
+    assert "shown are 20 of 75 images" in data["settings"]
+    assert "residual 0.125" in data["panels"][1]["settings"]
+    one, two = data["answers"]
+    assert one["right"] == record.correct[rows].astype(int).tolist()
+    assert two["right"] == [1] * 20
+    assert [two["classes"][each] for each in two["predicted"]] == [
+        data["classes"][each] for each in data["labels"]
+    ]
+    picture = Image.open(io.BytesIO(base64.b64decode(data["sprite"].partition(",")[2])))
+    side, columns = data["side"], data["columns"]
+    at = (7 % columns * side + side // 2, 7 // columns * side + side // 2)
+    assert abs(picture.convert("RGB").getpixel(at)[0] - 3 * rows[7]) < 16
+    x, y = (np.array(data["panels"][0][axis]) for axis in "xy")
+    place = record.points[rows] - record.points.min(axis=0)
+    assert np.abs(np.stack([x, y], axis=1) * np.ptp(record.points, axis=0).max() - place).max() < 1e-4
+    monkeypatch.setattr("vitscope.report.embedding_page._ROOM", 0)
+    assert data_of(embedding_page([record], colours.__getitem__))["side"] == 16
 
 
 @pytest.mark.slow
@@ -178,4 +329,20 @@ def test_the_page_shows_hostile_names_as_text_and_asks_for_nothing(tmp_path):
         for outcome, count in (("wrong 0", 19), ("right 0", 56), ("", 75)):
             page.evaluate(f"outcome.value = '{outcome}'; outcome.dispatchEvent(new Event('change'))")
             page.until(f"document.querySelectorAll('.points path').length === {count}")
+        assert (page.errors, page.requests, page.dialogs) == ([], [], [])
+        beside = replace(record, model="one"), aligned(record, "two")
+        path.write_text(embedding_page(beside, colours.__getitem__, color="correct"), encoding="utf-8")
+        page.open(path, width=390, dark=True)
+        page.until("document.body.dataset.ready === 'yes'", 40)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert page.evaluate("document.querySelectorAll('.ring:not([hidden])').length") == 0
+        page.hover("figure:last-child .points path")
+        page.until("document.querySelectorAll('.ring:not([hidden])').length === 2")
+        assert "two predicted" in page.evaluate("document.getElementById('about').textContent")
+        page.evaluate("outcome.value = 'wrong 1'; outcome.dispatchEvent(new Event('change'))")
+        page.until("count.textContent === '0 of 75 images'")
+        page.evaluate("outcome.value = 'wrong 0'; outcome.dispatchEvent(new Event('change'))")
+        page.until("document.querySelectorAll('.points path').length === 2 * 19")
+        page.evaluate("color.value = 'confidence'; color.dispatchEvent(new Event('change'))")
+        page.until("document.getElementById('key').className === 'ramp'")
         assert (page.errors, page.requests, page.dialogs) == ([], [], [])

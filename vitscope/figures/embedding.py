@@ -27,6 +27,7 @@ ColorBy = Literal["class", "correct", "confidence", "superclass"]
 
 _METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 _NARROWEST = 1.5  # inches of a panel, where there are several
+_FULL = 0.97  # share of a line that is written on: on a screen letters are a little wider
 _GAP, _LINE, _TITLE = 0.06, 0.13, 0.2  # inches between panels, of a line of small letters, of a title
 
 
@@ -193,7 +194,7 @@ def _wrapped(parts: Sequence[str], width: float) -> list[str]:
     size, lines = points(6), [""]
     for part in parts:
         longer = f"{lines[-1]}, {part}" if lines[-1] else part
-        if lines[-1] and text_width(f"{longer},", size) > width - 3:
+        if lines[-1] and text_width(f"{longer},", size) > _FULL * width:
             lines[-1] += ","
             lines.append(part)
         else:
