@@ -84,7 +84,7 @@ def test_texts_stay_in_the_figure_and_apart(columns):
         for other in boxes[:number]:
             assert not (box.overlaps(other) and box.x0 + 0.5 < other.x1 and other.x0 + 0.5 < box.x1), number
     assert all(right <= figure_width() for _, _, right, _ in frames(figure))
-    assert any(text.endswith(" (100 %)") for text in texts(figure))
+    assert any(text.endswith("(100 %)") for text in texts(figure))
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (1, 300), (300, 1), (1500, 900, 3), (1, 1)])

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from vitscope.figures.overlay import reduced
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from vitscope.figures.overlay import Box
 
-__all__ = ["framed", "with_room"]
+__all__ = ["as_fine", "framed", "with_room"]
 
 _LONGEST = 4.0  # times its shorter side that a picture is long at most
 _TIMES = "\N{MULTIPLICATION SIGN}"
@@ -75,6 +77,16 @@ def with_room(
         return picture, box
     box = (left * times, top * times, right * times, bottom * times)
     return picture.repeat(times, axis=0).repeat(times, axis=1), box
+
+
+def as_fine(picture: NDArray[np.uint8], box: Box, fine: int) -> tuple[NDArray[np.uint8], Box]:
+    """Return a picture and its box with about `fine` pixels: more of a map would not be seen in print."""
+    left, top, right, bottom = box
+    times = fine // max(picture.shape[:2])
+    if times > 1:
+        picture = picture.repeat(times, axis=0).repeat(times, axis=1)
+        return picture, (left * times, top * times, right * times, bottom * times)
+    return reduced(picture, box, round(1.33 * fine))
 
 
 def _window(first: float, last: float, *, room: float, length: int) -> tuple[int, int]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from vitscope.errors import InputError
 from vitscope.figures.arrangement import PAGE, narrow
-from vitscope.figures.framing import framed
-from vitscope.figures.lettering import folded, shorten, text_width
+from vitscope.figures.framing import as_fine, framed
+from vitscope.figures.lettering import folded, printable, shorten, text_width
+from vitscope.figures.map_legend import draw_map_legend, legend_height, scale_range
 from vitscope.figures.montage import Sheet
-from vitscope.figures.overlay import Scale, overlay, pixels, reduced, short, whole_pixels
-from vitscope.figures.ramp import draw_ramp
+from vitscope.figures.overlay import Scale, overlay, pixels, whole_pixels
 from vitscope.figures.style import BLACK, GREY, LIGHT, figure_width, styled
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ __all__ = ["MapRow", "draw_map_grid", "pages"]
 
 _EDGE, _SPACE = 0.06, 0.05  # inches: at both sides, between pictures
 _LINE = 0.105  # inches of a line below a picture
-_HEAD, _TITLE, _LEGEND, _BETWEEN = 0.2, 0.26, 0.54, 0.07
-_RAMP = 0.16  # inches of a scale's colours, where two stand below each other
+_HEAD, _TITLE, _BETWEEN = 0.2, 0.26, 0.07
 _WIDEST = 1.3  # inches of a picture, where there are few columns
+_NARROWEST, _OF_NARROW = 0.5, 0.7  # inches of a picture, below which maps go on in a further line
 _SIZE, _SMALL = 7.0, 6.0  # points
 _DENSITY = 300  # pixels an inch: pictures with more are reduced, smaller ones repeat theirs up to it
 _NOTE = "each map has its own scale, written below it"
@@ -71,6 +71,29 @@ class MapRow:
         return framed(picture, whole_pixels(picture, self.box))
 
 
+class _Plan(NamedTuple):
+    """How the pictures stand: how many side by side, how wide, and in how many lines those of a row."""
+
+    across: int
+    side: float
+    lines: int
+
+    @classmethod
+    def of(cls, panels: int, *, lines: int | None = None) -> _Plan:
+        room = figure_width() - 2 * _EDGE + _SPACE
+        if lines is None:
+            most = max(2, int(room / ((_OF_NARROW if narrow() else _NARROWEST) + _SPACE)))
+            lines = -(-panels // most)
+        across = -(-panels // lines)
+        return cls(across, min(room / across - _SPACE, _WIDEST), lines)
+
+    @property
+    def lefts(self) -> list[float]:
+        """The left edges of the pictures of a line."""
+        spare = figure_width() - 2 * _EDGE - self.across * (self.side + _SPACE) + _SPACE
+        return [_EDGE + spare / 2 + (self.side + _SPACE) * place for place in range(self.across)]
+
+
 @styled
 def draw_map_grid(
     rows: Sequence[MapRow],
@@ -83,7 +106,8 @@ def draw_map_grid(
     """Draw the pictures on the left, and each map over its picture in the column that it belongs to.
 
     Below a map stand the values that the ends of its colours stand for, at the foot the colours themselves.
-    All pictures of a grid have one width; small ones keep their pixels.
+    All pictures of a grid have one width; small ones keep their pixels. Where the paper is too narrow for all
+    maps side by side, those of a picture stand in several lines, each under its name, if a page holds that.
 
     Args:
         rows: The rows, each with a map a column.
@@ -102,26 +126,21 @@ def draw_map_grid(
         raise InputError("expected at least one row of maps to draw, got none")
     if any(len(row.maps) != len(columns) for row in rows):
         raise InputError(f"expected {len(columns)} maps in each row, got another number")
-    side = _side(len(columns) + 1)
-    heights = [_height(row, side) for row in rows]
-    names = [folded(name, 72 * side, size=_SIZE) for name in ("image", *columns)]
-    head = (_TITLE if title else _EDGE) + _HEAD + _LINE * (max(map(len, names)) - 1)
-    kinds = {scale.signed for row in rows for scale in row.scales}
-    stacked = _RAMP * (len(kinds) - 1) if narrow() else 0.0
-    sheet = Sheet(head + sum(heights) + _LEGEND + stacked)
+    names = ("image", *columns)
+    plan = _fitting(rows, names)
+    top = (_TITLE if title else _EDGE) + (_names_height(names, plan) if plan.lines == 1 else 0.0)
+    scales = [scale for row in rows for scale in row.scales]
+    sheet = Sheet(top + sum(_height(row, plan) for row in rows) + legend_height(scales))
     if title:
-        line = _whole_line(title, 72 * (figure_width() - 0.3), size=8.5)
+        name, tail = (title, "") if isinstance(title, str) else title
+        line = shorten(name, 72 * (figure_width() - 0.3) - text_width(tail, 8.5), size=8.5) + tail
         sheet.text(figure_width() / 2, 0.14, line, size=8.5, ha="center")
-    spare = figure_width() - 2 * _EDGE - (len(columns) + 1) * (side + _SPACE) + _SPACE
-    lefts = _EDGE + spare / 2 + (side + _SPACE) * np.arange(len(columns) + 1)
-    for left, lines in zip(lefts.tolist(), names, strict=True):
-        for above, line in enumerate(reversed(lines)):
-            sheet.text(left + side / 2, head - 0.09 - _LINE * above, line, size=_SIZE, ha="center")
-    top = head
-    for row, height in zip(rows, heights, strict=True):
-        _draw_row(sheet, row, lefts.tolist(), (top, side, _down(row, side)))
-        top += height
-    _draw_legend(sheet, rows, (note, *signed_ends), top)
+    if plan.lines == 1:
+        _draw_names(sheet, names, plan, top)
+    for row in rows:
+        _draw_row(sheet, row, names, plan, top)
+        top += _height(row, plan)
+    draw_map_legend(sheet, scales, (note, *signed_ends), top)
     return sheet.figure
 
 
@@ -136,9 +155,10 @@ def pages(rows: Sequence[MapRow], columns: int) -> Iterator[Sequence[MapRow]]:
     """
     page: list[MapRow] = []
     used, heading = 0.0, ""
-    side, room = _side(columns + 1), PAGE - _TITLE - _HEAD - _LINE - _LEGEND
+    plan = _Plan.of(columns + 1)
+    room = PAGE - _TITLE - _HEAD - _LINE - legend_height([scale for row in rows for scale in row.scales])
     for row in rows:
-        if page and used + _height(row, side) > room:
+        if page and used + _height(row, plan) > room:
             yield page
             page, used = [], 0.0
         heading = row.heading or heading
@@ -146,12 +166,27 @@ def pages(rows: Sequence[MapRow], columns: int) -> Iterator[Sequence[MapRow]]:
             page.append(replace(row, heading=f"{heading} (continued)"))
         else:
             page.append(row)
-        used += _height(page[-1], side)
+        used += _height(page[-1], plan)
     yield page
 
 
-def _side(panels: int) -> float:
-    return min((figure_width() - 2 * _EDGE + _SPACE) / panels - _SPACE, _WIDEST)
+def _fitting(rows: Sequence[MapRow], names: Sequence[str]) -> _Plan:
+    """Return the plan with pictures wide enough, or of as many lines as a page holds."""
+    plan = _Plan.of(len(names))
+    while plan.lines > 1 and sum(_height(row, plan) for row in rows) > PAGE - _TITLE - 0.7:
+        plan = _Plan.of(len(names), lines=plan.lines - 1)
+    return plan
+
+
+def _names_height(names: Sequence[str], plan: _Plan) -> float:
+    return _HEAD + _LINE * (max(len(folded(name, 72 * plan.side, size=_SIZE)) for name in names) - 1)
+
+
+def _draw_names(sheet: Sheet, names: Sequence[str], plan: _Plan, bottom: float) -> None:
+    """Write the names of a line of pictures above them."""
+    for left, name in zip(plan.lefts, names, strict=False):
+        for above, line in enumerate(reversed(folded(name, 72 * plan.side, size=_SIZE))):
+            sheet.text(left + plan.side / 2, bottom - 0.09 - _LINE * above, line, size=_SIZE, ha="center")
 
 
 def _down(row: MapRow, side: float) -> float:
@@ -160,79 +195,53 @@ def _down(row: MapRow, side: float) -> float:
     return side * float(np.clip(height / width, 0.25, 1.25))
 
 
-def _height(row: MapRow, side: float) -> float:
-    heading = _LINE + 0.08 if row.heading else 0
-    below = max(
-        len(row.lines) + bool(row.framed[2]),
-        *(len(folded(_range(scale), 72 * side, size=_SMALL)) for scale in row.scales),
+def _below(row: MapRow, width: float) -> list[list[str]]:
+    """Return the lines below each picture of a row: the image's own, and of each map its values."""
+    note = (row.framed[2],) if row.framed[2] else ()
+    own = [part for line in (*row.lines, *note) for part in _parts(line, width)]
+    return [own, *(folded(scale_range(scale), width, size=_SMALL) for scale in row.scales)]
+
+
+def _height(row: MapRow, plan: _Plan) -> float:
+    below = _below(row, 72 * plan.side)
+    above = _HEAD + _LINE if plan.lines > 1 else 0.0  # names of at most two lines
+    lines = sum(
+        max(map(len, below[first : first + plan.across])) for first in range(0, len(below), plan.across)
     )
-    return heading + _down(row, side) + _LINE * below + 0.03 + _BETWEEN
+    heading = _LINE + 0.08 if row.heading else 0
+    return heading + plan.lines * (above + _down(row, plan.side) + 0.03 + _BETWEEN) + _LINE * lines
 
 
-def _draw_row(sheet: Sheet, row: MapRow, lefts: Sequence[float], place: tuple[float, float, float]) -> None:
-    """Draw a row whose panels begin at `lefts`; `place` is its top, and the panels' width and height."""
-    top, side, down = place
+def _draw_row(sheet: Sheet, row: MapRow, names: Sequence[str], plan: _Plan, top: float) -> None:
+    """Draw a row whose upper edge is at `top`, line by line."""
     if row.heading:
         sheet.ax.plot([_EDGE, figure_width() - _EDGE], [top, top], color=LIGHT, linewidth=0.6)
-        sheet.text(_EDGE, top + 0.09, row.heading, width=figure_width() - 2 * _EDGE, size=_SIZE)
+        sheet.text(_EDGE, top + 0.09, row.heading, width=0.99 * figure_width() - 2 * _EDGE, size=_SIZE)
         top += _LINE + 0.08
-    picture, box = _fitted(row, round(_DENSITY * max(side, down)))
-    sheet.picture(picture, (lefts[0], top, side, down), colour=LIGHT)
-    for number, line in enumerate((*row.lines, row.framed[2]) if row.framed[2] else row.lines):
-        at = (lefts[0] + side / 2, top + down + 0.07 + number * _LINE)
-        colour = BLACK if number == 0 else GREY
-        sheet.text(*at, _whole_line(line, 72 * side, size=_SMALL), size=_SMALL, color=colour, ha="center")
-    for left, values, scale in zip(lefts[1:], row.maps, row.scales, strict=True):
-        over = overlay(picture, values, box=box, scale=scale)
-        sheet.picture(over, (left, top, side, down), colour=LIGHT)
-        for number, line in enumerate(folded(_range(scale), 72 * side, size=_SMALL)):
-            at = (left + side / 2, top + down + 0.07 + number * _LINE)
-            sheet.text(*at, line, size=_SMALL, color=GREY, ha="center")
+    side, down = plan.side, _down(row, plan.side)
+    picture, box = as_fine(*row.framed[:2], round(_DENSITY * max(side, down)))
+    overs = (
+        overlay(picture, values, box=box, scale=scale)
+        for values, scale in zip(row.maps, row.scales, strict=True)
+    )
+    panels = list(zip(names, (picture, *overs), _below(row, 72 * side), strict=True))
+    for first in range(0, len(panels), plan.across):
+        line = panels[first : first + plan.across]
+        if plan.lines > 1:
+            top += _HEAD + _LINE
+            _draw_names(sheet, [name for name, _, _ in line], plan, top)
+        for left, (_, shown, below) in zip(plan.lefts, line, strict=False):
+            sheet.picture(shown, (left, top, side, down), colour=LIGHT)
+            for number, text in enumerate(below):
+                at = (left + side / 2, top + down + 0.07 + number * _LINE)
+                colour = BLACK if shown is picture and number == 0 else GREY
+                sheet.text(*at, text, size=_SMALL, color=colour, ha="center")
+        top += down + _LINE * max(len(below) for _, _, below in line) + 0.03 + _BETWEEN
 
 
-def _fitted(row: MapRow, fine: int) -> tuple[NDArray[np.uint8], Box]:
-    """Return a picture and its box with about `fine` pixels: more of a map would not be seen in print."""
-    picture, box, _ = row.framed
-    left, top, right, bottom = box
-    height, width = picture.shape[:2]
-    times = fine // max(height, width)
-    if times > 1:
-        picture = picture.repeat(times, axis=0).repeat(times, axis=1)
-        return picture, (left * times, top * times, right * times, bottom * times)
-    return reduced(picture, (left, top, right, bottom), round(1.33 * fine))
-
-
-def _whole_line(line: str | tuple[str, str], width: float, *, size: float) -> str:
-    """Return a line in `width` points; of a name and what follows it, only the name is cut."""
+def _parts(line: str | tuple[str, str], width: float) -> list[str]:
+    """Return a line in `width` points; what follows a name is never cut, but goes below a name too long."""
     name, tail = (line, "") if isinstance(line, str) else line
-    return shorten(name, width - text_width(tail, size), size=size) + tail
-
-
-def _range(scale: Scale) -> str:
-    if scale.low == scale.high:
-        return f"{short(scale.low)} everywhere"
-    if scale.signed:
-        return f"± {short(scale.high)}{' and more' if scale.beyond else ''}"
-    return " … ".join(scale.labels)
-
-
-def _draw_legend(sheet: Sheet, rows: Sequence[MapRow], words: tuple[str, str, str], top: float) -> None:
-    """Draw the colours of the kinds of maps that there are, with what their ends mean, and a note below.
-
-    `words` are the note, and what the ends of signed maps mean.
-    """
-    note, below, above = words
-    notes = [note]
-    if any(scale.beyond for row in rows for scale in row.scales):
-        notes.append("maps of pixels: one value in a hundred lies beyond the scale")
-    kinds = sorted({scale.signed for row in rows for scale in row.scales})
-    width = figure_width() / (1 if narrow() else len(kinds))
-    for number, signed in enumerate(kinds):
-        ends = (below, above) if signed else ("smallest", "largest")
-        left, down = (0.0, _RAMP * number) if narrow() else (number * width, 0.0)
-        place = (left + width / 2 - 0.6, top + 0.03 + down, 1.2, 0.1)
-        draw_ramp(sheet, Scale(-1, 1, signed=signed), place, ends)
-    top += _RAMP * (len(kinds) - 1) if narrow() else 0.0
-    for number, line in enumerate(notes):
-        at = (figure_width() / 2, top + 0.26 + 0.13 * number)
-        sheet.text(*at, line, width=figure_width() - 2 * _EDGE, size=6.5, color=GREY, ha="center")
+    if text_width(printable(name) + tail, _SMALL) <= width:
+        return [printable(name) + tail]
+    return [shorten(name, width, size=_SMALL), *([tail.strip()] if tail else [])]
