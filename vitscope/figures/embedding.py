@@ -84,9 +84,13 @@ def draw_embeddings(
 
 def settings_line(embedding: Embedding) -> str:
     """Return what made an embedding, and its trustworthiness, in one line."""
+    return ", ".join(_parts(embedding))
+
+
+def _parts(embedding: Embedding) -> list[str]:
     value, how = _trust(embedding)
     trusted = [f"{value} ({how})"] if value else []
-    return ", ".join([*_settings(embedding), *trusted, *_residual(embedding)])
+    return [*_settings(embedding), *trusted, *_residual(embedding)]
 
 
 def _settings(embedding: Embedding) -> list[str]:
@@ -174,8 +178,7 @@ def _notes(
     """Return the lines below each panel, and those below the figure."""
     wrong = [f"{int((~each.correct).sum()):,} wrong" if color == "correct" else "" for each in embeddings]
     if len(embeddings) == 1:
-        parts = settings_line(embeddings[0]).split(", ")
-        return [[]], _wrapped([*parts, *filter(None, wrong)], width)
+        return [[]], _wrapped([*_parts(embeddings[0]), *filter(None, wrong)], width)
     own = [
         [*_settings(each), _trust(each)[0], *_residual(each), said]
         for each, said in zip(embeddings, wrong, strict=True)

@@ -44,5 +44,6 @@ def draw_readout(readout: LayerReadout, *, ax: Axes | None = None) -> Figure:
     ax.set_xlabel(label_layers(ax.xaxis, readout.layers, pitch=pitch))
     ax.set_ylabel(f"Accuracy (%), n = {readout.n:,}")
     ax.grid(axis="y", color=LIGHT, linewidth=0.5)
-    ax.legend(loc="lower right")
+    # Above, where no curve is.
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
     return owner(ax)
