@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import io
-import threading
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fontTools import subset
 from PIL import Image
 
 from vitscope.figures.pgf import write_pgf
 from vitscope.figures.style import current_style, drawing
+from vitscope.figures.typefaces import light_typefaces
 from vitscope.paths import write_atomically, write_text
 
 if TYPE_CHECKING:
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["save_figure"]
 
 _DPI = 300.0
-# Tables of a typeface for programs that set text; in a PDF every letter has its place already. To cut them to
-# a figure's letters took a fifth of the time of drawing and writing it.
-_TYPESETTING = ["GDEF", "GPOS", "GSUB", "kern"]
-_SUBSETTING = threading.Lock()
 _METADATA: dict[str, dict[str, None]] = {
     "pdf": {"CreationDate": None, "ModDate": None},
     "svg": {"Date": None},
@@ -59,7 +54,7 @@ def save_figure(figure: Figure, path: Path | str) -> list[Path]:
             if kind == "pgf":
                 _write_pgf(figure, target)
             else:
-                type_of = _without_typesetting() if kind == "pdf" else nullcontext()
+                type_of = light_typefaces() if kind == "pdf" else nullcontext()
                 with write_atomically(target) as temporary, type_of:
                     figure.savefig(temporary, format=kind, dpi=_DPI, metadata=_METADATA[kind])
             written.append(target)
@@ -73,19 +68,6 @@ def _write_pgf(figure: Figure, target: Path) -> None:
         with write_atomically(target.with_name(f"{target.stem}-img{number}.png")) as temporary:
             Image.fromarray(picture).save(temporary, format="PNG")
     write_text(target, stream.getvalue())
-
-
-@contextmanager
-def _without_typesetting() -> Iterator[None]:
-    """Embed typefaces without those tables inside the block; matplotlib has no option for it."""
-    with _SUBSETTING:
-        options = subset.Options
-        before = options._drop_tables_default
-        options._drop_tables_default = [*before, *_TYPESETTING]
-        try:
-            yield
-        finally:
-            options._drop_tables_default = before
 
 
 @contextmanager
