@@ -53,7 +53,7 @@ _TITLES = {
 }
 _LOW = ("deletion", "road_morf")
 _ACROSS, _NARROW_ACROSS = 4, 2  # panels of a ranking in a row
-_ROW, _LEAST_ROW, _AXIS = 0.155, 0.115, 0.75  # inches a method, where a page asks for it, and of the axis
+_ROW, _LEAST_ROW, _AXIS = 0.155, 0.11, 0.75  # inches a method, where a page asks for it, and of the axis
 _NAME = 85.0  # points of a method's name
 _MARKER = 3.6
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vitscope.figures.arrangement import PAGE
 from vitscope.figures.lettering import folded, shorten, text_width
 from vitscope.figures.montage import Sheet
 from vitscope.figures.ramp import place_pixels
@@ -43,9 +44,10 @@ def draw_filters(filters: Filters) -> Figure:
     columns = min(len(shown), int(figure_width() / (0.78 if filters.kind == "components" else 0.34)))
     rows = -(-len(shown) // columns)
     label = _LABEL if filters.variance is not None else 0.0
-    room = (figure_width() - 2 * _EDGE + _SPACE) / columns - _SPACE
     high, wide = shown.shape[1:3]
-    width = min(room, _LARGEST, _LARGEST * wide / high)
+    tallest = min(_LARGEST, (PAGE - _TOP - _LINE - _FOOT) / rows - label - _SPACE)
+    room = (figure_width() - 2 * _EDGE + _SPACE) / columns - _SPACE
+    width = min(room, _LARGEST, tallest * wide / high)
     height = width * high / wide
     title = _title(filters, len(shown))
     head = _TOP + _LINE * (len(title) - 1)
