@@ -18,7 +18,8 @@ from vitscope.report.page_charts import draw_histogram, draw_reliability, draw_r
 from vitscope.report.page_comparison import compare_runs, overview
 from vitscope.report.page_confusion import draw_matrix, gallery
 from vitscope.report.page_errors import find_errors
-from vitscope.report.page_evidence import find_embedding, find_evidence
+from vitscope.report.page_evidence import find_evidence
+from vitscope.report.page_figures import find_embedding, find_inspection
 from vitscope.report.page_images import find_album
 from vitscope.report.page_numbers import (
     bin_rows,
@@ -32,6 +33,7 @@ from vitscope.report.page_provenance import commands, missing, origin_rows
 from vitscope.report.page_runs import open_run
 from vitscope.report.page_template import render
 from vitscope.report.page_text import shown
+from vitscope.report.page_training import find_training
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +96,12 @@ def report_page(
     check_page(path, overwrite=overwrite)
     runs = [open_run(folder, name) for name, folder in folders.items()]
     own = Provenance.collect()
-    parts = [_part(run, number, data, maps=maps, share=len(runs)) for number, run in enumerate(runs)]
+    # What may be damaged is read first: models and images take longer.
+    beside = [_beside(run, path) for run in runs]
+    parts = [
+        _part(run, number, data, maps=maps, share=len(runs)) | beside[number]
+        for number, run in enumerate(runs)
+    ]
     several = len(runs) > 1
     named = f"{len(runs)} models compared" if several else _headed(runs[0])
     context = {
@@ -139,6 +146,16 @@ def check_page(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{path} is no page that vitscope made", hint="choose another --out")
 
 
+def _beside(run: Run, path: Path) -> dict[str, Any]:
+    """Return what the folders beside a run hold: of the training, evidence, the inside, the embedding."""
+    return {
+        "training": find_training(run),
+        "evidence": find_evidence(run),
+        "inspection": find_inspection(run),
+        "embedding": find_embedding(run, path),
+    }
+
+
 def _part(run: Run, number: int, data: str | None, *, maps: bool, share: int) -> dict[str, Any]:
     """Return what the template shows of one run."""
     album = find_album(run, data)
@@ -173,10 +190,8 @@ def _part(run: Run, number: int, data: str | None, *, maps: bool, share: int) ->
         "risk": draw_risk(risk_coverage(run.rows, replicates=0)),
         "calibrated": calibrated_rows(run),
         "errors": errors,
-        "evidence": find_evidence(run),
-        "embedding": find_embedding(run),
         "origin": origin_rows(run),
         "missing": missing(
-            run, pictures=album is not None and album.images is not None, mapped=bool(errors.method)
+            run, pictures=album is not None and album.images is not None, mapped=errors.mapped
         ),
     }

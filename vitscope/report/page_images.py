@@ -128,7 +128,7 @@ def _sources(run: Run) -> Iterator[str]:
         if word == "--data":
             named.append(value)
     named += [word.removeprefix("--data=") for word in provenance.command if word.startswith("--data=")]
-    settings = run.training.get("settings")
+    settings = run.training.manifest.get("settings") if run.training is not None else None
     section = settings.get("data") if isinstance(settings, dict) else None
     if isinstance(section, dict):
         named.append(str(section.get("source", "")))

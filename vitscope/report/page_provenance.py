@@ -45,7 +45,8 @@ def commands(runs: Sequence[Run], own: Provenance) -> list[dict[str, Any]]:
     """Return the commands that made what is on the page, in the order in which they were run."""
     found: dict[tuple[str, ...], str] = {}
     for run in runs:
-        for made in (run.training.get("provenance"), run.predictions.provenance.to_dict(), *_beside(run)):
+        trained = run.training.manifest.get("provenance") if run.training is not None else None
+        for made in (trained, run.predictions.provenance.to_dict(), *_beside(run)):
             if words := _words(made):
                 found.setdefault(words, str(made["created"]))
     found[_words(own.to_dict())] = own.created

@@ -16,7 +16,7 @@ from vitscope.records.predictions import Predictions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Run", "open_run"]
+__all__ = ["Run", "Training", "open_run"]
 
 _NEEDED = ("n", "n_not_finite", "accuracy", "accuracy_interval", "per_class")
 
@@ -25,7 +25,21 @@ _BESIDE = (
     "vitscope.mistakes",
     "vitscope.explanation",
     "vitscope.embedding",
+    "vitscope.inspection",
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """The training run that made a checkpoint.
+
+    Attributes:
+        folder: Its folder.
+        manifest: What its manifest says.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +53,7 @@ class Run:
         rows: Their outcomes.
         metrics: The numbers, as `vitscope.analysis.evaluation.Evaluation.metrics` has them.
         beside: Folders that the same model made, by their format, the newest first.
-        training: The manifest of the training run, where it is there.
+        training: The training run that made the checkpoint; None where it is not there.
     """
 
     name: str
@@ -48,7 +62,7 @@ class Run:
     rows: Outcomes
     metrics: Mapping[str, Any]
     beside: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
+    training: Training | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -84,7 +98,8 @@ def open_run(folder: Path, name: str) -> Run:
     around = [found.absolute().parent]
     if folder_format(folder) == "vitscope.run":
         around.append(folder.absolute().parent)
-    checkpoint = Path(predictions.provenance.checkpoint)
+    # A run that was copied or moved is found beside its evaluation, else where the checkpoint was.
+    trained = [found.absolute().parent, *around[1:], Path(predictions.provenance.checkpoint).parent]
     return Run(
         name=name,
         folder=found,
@@ -92,7 +107,7 @@ def open_run(folder: Path, name: str) -> Run:
         rows=rows,
         metrics=metrics,
         beside=_companions(around, digest) if digest else {},
-        training=_training(checkpoint.parent, digest),
+        training=_training(trained, digest) if digest else None,
     )
 
 
@@ -133,13 +148,15 @@ def _maker(manifest: Mapping[str, Any]) -> str:
     return digest if isinstance(digest, str) else ""
 
 
-def _training(folder: Path, digest: str) -> Mapping[str, Any]:
-    """Return the manifest of the run that a checkpoint lies in, if it is that run's best."""
-    if not digest or folder_format(folder) != "vitscope.run":
-        return {}
-    manifest = _read(folder / MANIFEST)
-    result = manifest.get("result")
-    return manifest if isinstance(result, dict) and result.get("digest") == digest else {}
+def _training(folders: list[Path], digest: str) -> Training | None:
+    """Return the first of these that is the run whose best weights have this digest."""
+    for folder in folders:
+        if folder_format(folder) == "vitscope.run":
+            manifest = _read(folder / MANIFEST)
+            result = manifest.get("result")
+            if isinstance(result, dict) and result.get("digest") == digest:
+                return Training(folder, manifest)
+    return None
 
 
 def _folders(folder: Path) -> list[Path]:

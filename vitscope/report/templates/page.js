@@ -84,7 +84,7 @@
     const tell = (key) => {
       const [true_, predicted] = key.split(',').map(Number);
       const count = cells.get(key)?.[2] ?? 0;
-      const line = make('h4', {}, named(data.classes[true_]));
+      const line = make(`h${section.dataset.level}`, {class: 'cell'}, named(data.classes[true_]));
       if (true_ === predicted) line.append(' predicted right');
       else line.append(' taken for ', named(data.classes[predicted]));
       const total = totals.get(true_) ?? 0;
@@ -207,6 +207,22 @@
     const head = section.querySelector('table.pairs thead tr');
     if (head) head.append(make('th', {scope: 'col'}, make('span', {class: 'unseen'}, 'images')));
   }
+
+  // What goes on beyond its edge can be reached by keys in every browser.
+  const reach = () => {
+    for (const box of document.querySelectorAll('.scroll')) {
+      if (box.scrollWidth <= box.clientWidth && box.scrollHeight <= box.clientHeight) {
+        for (const name of ['tabindex', 'role', 'aria-label']) box.removeAttribute(name);
+      } else if (!box.hasAttribute('tabindex')) {
+        box.tabIndex = 0;
+        box.setAttribute('role', 'region');
+        box.setAttribute('aria-label', box.querySelector('caption').textContent);
+      }
+    }
+  };
+  reach();
+  window.addEventListener('resize', reach);
+  document.addEventListener('toggle', reach, true);
 
   // What is folded away is printed too, long lists aside.
   const opened = [];
