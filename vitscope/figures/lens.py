@@ -103,5 +103,5 @@ def _images(ax: Axes, lens: Lens) -> None:
                 lens.truth[:, image], color=colour, linestyle=line, linewidth=0.8, alpha=0.75, label=label
             )
     ax.axhline(
-        1 / max(len(lens.classes), 1), color=GREY, linewidth=0.6, linestyle=(0, (4, 2)), label="chance"
+        1 / max(len(lens.classes), 1), color=GREY, linewidth=0.8, linestyle=(0, (1, 1.5)), label="chance"
     )
