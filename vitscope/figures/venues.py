@@ -79,9 +79,10 @@ VENUES: MappingProxyType[str, Venue] = MappingProxyType(
 
 *Source*: what the venues' own styles say; where they are kept in public is in brackets.
 - `neurips_2025.sty`: `textwidth=5.5in`; captions in `\\normalsize`, 10 points.
-- `iclr2025_conference.sty` (ICLR/Master-Template, also of 2026): `\\textwidth 5.5 true in`.
+- `iclr2025_conference.sty` (ICLR/Master-Template): `\\textwidth 5.5 true in`.
 - `icml2025.sty`: `\\textwidth=6.75in`, `\\columnsep=0.25in`; captions in `\\small`, 9 points.
-- `cvpr.sty` 2025 (cvpr-org/author-kit): `\\textwidth=6.875in`, `\\columnsep=0.3125in`; captions in `\\small`, 9 points.
+- `cvpr.sty` 2025 (cvpr-org/author-kit): `\\textwidth=6.875in`, `\\columnsep=0.3125in`; captions in
+  `\\small`, 9 points.
 - `IEEEtran.cls` 1.8b: columns of 21 pica (3.5 inches) and text of 43 pica (7.16 inches); captions in
   `\\footnotesize`, 8 points.
 - `acl.sty` (acl-org/acl-style-files): A4 with margins of 2.5 cm, `\\columnsep` 0.6 cm, so 16.0 and 7.7 cm;
