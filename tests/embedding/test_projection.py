@@ -104,6 +104,16 @@ def test_trustworthiness_is_the_sum_of_ranks(count, near, seed):
     assert trust(points, points, neighbors=near).value == 1
 
 
+def test_wide_features_are_compared_block_by_block(monkeypatch):
+    draw = np.random.default_rng(0)
+    features, points = draw.normal(size=(40, 30)) + 100, draw.normal(size=(40, 2))
+    expected = trustworthiness_by_ranks(features, points, 5)
+    monkeypatch.setattr("vitscope.embedding.trust._WIDE", 20)
+    monkeypatch.setattr("vitscope.embedding.trust._BLOCK", 280)  # seven columns at a time
+    assert trust(features, points, neighbors=5).value == pytest.approx(expected, abs=1e-12)
+    assert trust(points[:, [0, 1] * 15], points, neighbors=5).value == 1
+
+
 def test_many_images_are_sampled_by_the_seed(monkeypatch):
     monkeypatch.setattr("vitscope.embedding.trust._SAMPLE", 400)
     draw = np.random.default_rng(0)

@@ -16,6 +16,8 @@ __all__ = ["Trust", "trust"]
 
 _SAMPLE = 5000  # images: all pairs of them are compared
 _NEIGHBORS = 12
+_WIDE = 2048  # features an image, of more of which a block at a time is in memory
+_BLOCK = 1 << 23  # values of a block
 
 
 class Trust(NamedTuple):
@@ -64,5 +66,21 @@ def trust(
     count = min(len(points), _SAMPLE)
     rows = np.sort(np.random.default_rng(seed).choice(len(points), count, replace=False))
     near = min(neighbors, (count - 1) // 2)
-    values = np.asarray(features[rows])
-    return Trust(float(trustworthiness(values, points[rows], n_neighbors=near)), near, count)
+    if features.shape[1] > _WIDE:
+        values, metric = _squares(features, rows), "precomputed"
+    else:
+        values, metric = np.asarray(features[rows], dtype=np.float64), "euclidean"
+    found = trustworthiness(values, points[rows], n_neighbors=near, metric=metric)
+    return Trust(float(found), near, count)
+
+
+def _squares(features: NDArray[np.floating], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return squared distances between images, which have the ranks of the distances, column by column."""
+    products = np.zeros((len(rows), len(rows)))
+    step = max(1, _BLOCK // len(rows))
+    for start in range(0, features.shape[1], step):
+        block = np.asarray(features[:, start : start + step][rows], dtype=np.float64)
+        block -= block.mean(axis=0)
+        products += block @ block.T
+    own = np.diag(products)
+    return np.maximum(own[:, None] + own - 2 * products, 0)
