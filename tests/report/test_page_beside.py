@@ -11,7 +11,7 @@ import pytest
 from tests.report.pages import DIGEST, Parsed, digits, write
 from vitscope.analysis.outcomes import outcomes
 from vitscope.analysis.samples import confident_errors
-from vitscope.errors import InputError
+from vitscope.errors import EnvironmentFault, InputError
 from vitscope.figures.attention import draw_attention_maps
 from vitscope.figures.kept import keep_drawing
 from vitscope.paths import write_json
@@ -112,6 +112,12 @@ def test_a_damaged_file_is_one_line(run, tmp_path, file):
     finally:
         path.unlink() if before is None else path.write_bytes(before)
     assert not (tmp_path / "r.html").exists()
+
+
+def test_a_page_below_a_file_is_refused_at_once(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnvironmentFault, match="file is no folder"):
+        report_page({"vit": run[0]}, tmp_path / "file" / "r.html")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from vitscope.analysis.confidence import confidence_histogram
 from vitscope.analysis.confusion import confusion
 from vitscope.analysis.selective import risk_coverage
 from vitscope.analysis.smoothing import smooth_calibration
-from vitscope.errors import OutputError, UsageError
+from vitscope.errors import EnvironmentFault, OutputError, UsageError
 from vitscope.paths import write_text
 from vitscope.records.provenance import Provenance
 from vitscope.report.page_charts import draw_histogram, draw_reliability, draw_risk
@@ -133,8 +133,12 @@ def check_page(path: Path, *, overwrite: bool) -> None:
 
     Raises:
         OutputError: It exists, and `overwrite` is off or vitscope did not make it.
+        EnvironmentFault: It would lie below a file.
     """
     if not os.path.lexists(path):
+        above = next((each for each in path.absolute().parents if os.path.lexists(each)), path)
+        if not above.is_dir():
+            raise EnvironmentFault(f"cannot write {path}: {above} is no folder", hint="choose another --out")
         return
     if not overwrite:
         raise OutputError(f"the output {path} exists", hint="choose another --out, or add --overwrite")
