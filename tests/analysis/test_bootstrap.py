@@ -75,6 +75,7 @@ def test_an_interval_needs_finite_draws():
     assert interval(half, 4.0) is None
 
 
+@pytest.mark.slow
 def test_the_percentile_interval_of_a_mean_covers_it():
     held = 0
     for run in range(100):
@@ -99,6 +100,7 @@ def test_enough_is_five_of_each_kind(right, wrong, expected):
     assert enough(np.repeat([True, False], [right, wrong])) is expected
 
 
+@pytest.mark.slow
 def test_intervals_of_few_errors_hold_the_truth_where_they_are_given():
     """Calibrated forecasts of two classes, 5 % wrong: without the rule a tenth of the intervals miss."""
     given = held = 0

@@ -125,6 +125,7 @@ def test_classes_by_a_plain_loop():
     np.testing.assert_allclose(classes.p_holm, comparing.holm(ps))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 10**6), st.integers(1, 40), st.integers(2, 7))
 def test_swapping_two_models_changes_signs_alone(seed, count, width):

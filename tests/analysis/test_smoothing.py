@@ -24,6 +24,7 @@ def forecasts(confidences, right):
 SURE = st.one_of(st.floats(0.51, 1), st.sampled_from([0.6, 0.75, 1.0]))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(st.lists(st.tuples(SURE, st.booleans()), min_size=1, max_size=8))
 def test_equals_the_exact_integral(pairs):

@@ -85,6 +85,7 @@ def test_a_slice_does_not_carry_the_whole(tmp_path: Path):
     assert (tmp_path / "c.pth").stat().st_size < 10_000
 
 
+@pytest.mark.slow
 def test_torch_alone_reads_it_with_an_empty_allow_list(tmp_path: Path):
     path = tmp_path / "c.pth"
     digest = save_checkpoint(small_checkpoint(resume=RESUME), path)

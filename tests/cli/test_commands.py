@@ -102,6 +102,7 @@ def test_train_goes_below_runs_and_latest_points_there(run, tmp_path):
     assert latest.resolve().name.endswith("_digits_digits")
 
 
+@pytest.mark.slow
 def test_evaluate_needs_no_other_argument(run, tiny_run, tmp_path):
     (tmp_path / "evaluation").mkdir()
     dots = f"{tmp_path}/evaluation/../evaluation/."
@@ -181,6 +182,7 @@ def test_the_figure_that_is_named_is_the_file_that_was_asked_for(run, tiny_run, 
     assert (tmp_path / "two" / figure).is_file()
 
 
+@pytest.mark.slow
 def test_attention_of_the_own_data_and_of_patterns(run, tiny_run, tmp_path):
     answer = run(
         "attention", "--index", "0-2,5", "--checkpoint", tiny_run / "best.pth", "--out", "own", "--json"
@@ -199,6 +201,7 @@ def test_attention_of_the_own_data_and_of_patterns(run, tiny_run, tmp_path):
         assert len(json.loads(answer.stdout)["images"]) == 3
 
 
+@pytest.mark.slow
 def test_attention_of_many_equals_attention_of_each(run, tiny_run, tmp_path):
     run("attention", "--index", "0-3", "--checkpoint", tiny_run / "best.pth", "--out", "all")
     together = Heatmap.load(tmp_path / "all" / "heatmaps.npz").values
@@ -244,6 +247,7 @@ def test_the_main_job_as_real_processes_reaches_97_percent(tmp_path):
     assert len(answer.stderr.splitlines()) <= 2
 
 
+@pytest.mark.slow
 def test_patterns_with_brackets_readmes_and_folders(run, tiny_run, tmp_path):
     for name in ("d[1]/a.png", "d[1]/deep/b.PNG", "other/c.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -57,6 +57,7 @@ def test_a_run_a_checkpoint_and_an_evaluation(run, tiny_run, tiny_resnet, evalua
     assert metrics["models"][2]["parameters"] > metrics["models"][1]["parameters"] > 0
 
 
+@pytest.mark.slow
 def test_a_gallery_of_predictions_needs_the_data(run, predicted, tmp_path):
     noisy(predicted, tmp_path / "noisy")
     answer = run("compare", predicted, "noisy", "--json")

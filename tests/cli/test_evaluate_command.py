@@ -196,6 +196,7 @@ def test_names_for_a_model_of_a_library(run, tmp_path):
     assert Predictions.load(tmp_path / "out" / "predictions").labels.tolist() == [1, 1, 1, 0, 0, 0]
 
 
+@pytest.mark.slow
 def test_an_evaluation_goes_beside_the_one_it_is_made_of(run, arrays, tmp_path):
     assert run("evaluate", *arrays, "--out", "first", "--quiet").exit_code == 0
     answer = run("evaluate", "first", "--json")

@@ -38,7 +38,8 @@ def _texts(figure):
     ]
 
 
-@pytest.mark.parametrize("classes", [2, 10, 100, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [2, 10, 100, 1000])
 def test_nothing_is_cut_hidden_or_too_small(classes):
     predictions = _predictions(classes)
     images = np.zeros((400, 8, 8), np.uint8)

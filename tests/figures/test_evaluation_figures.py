@@ -42,6 +42,7 @@ def test_writes_every_figure_twice(tmp_path):
     assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.slow
 def test_without_images_the_numbers_alone(tmp_path):
     predictions, _ = digits()
     written = save_evaluation_figures(evaluate(predictions, replicates=0), None, tmp_path)

@@ -51,6 +51,7 @@ def _sharded(record: Predictions, cuts: list[int]) -> Predictions:
     )
 
 
+@pytest.mark.slow
 def test_predictions_in_shards_are_the_same_predictions(tmp_path, monkeypatch):
     record, _ = digits()
     sharded = _sharded(record, [100, 500])

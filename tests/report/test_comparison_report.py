@@ -30,6 +30,7 @@ def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 def test_models_and_predictions_together(vit, tiny_resnet, images, tmp_path):
     done = []
     contenders = [
@@ -84,6 +85,7 @@ def test_contenders_are_checked_before_any_is_run(vit, images, tmp_path):
         check_contenders([Contender("a", "", vit)], strange)
 
 
+@pytest.mark.slow
 def test_whole_or_not_at_all(images, vit, tmp_path):
     made = predict(vit, images)
     spoilt = Predictions(np.full_like(made.logits, np.nan), made.labels, made.classes, made.names)

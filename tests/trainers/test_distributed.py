@@ -40,6 +40,7 @@ def assert_close_runs(one, other):
     torch.testing.assert_close(first, second, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{}, {"augment": {"mixup": 0.8, "cutmix": 1.0}, "accumulate": 2, "batch_size": 15}]
 )
@@ -54,6 +55,7 @@ def test_two_processes_are_as_one(tmp_path, changes):
         torch.testing.assert_close(tensor, second[name], rtol=0, atol=1e-3, msg=name)
 
 
+@pytest.mark.slow
 def test_a_last_batch_of_fewer_images_than_processes(tmp_path):
     changes = {"batch_size": 97, "epochs": 2}  # 97 and 2 of 99 images, the two among three processes
     train(small(**PLAIN | changes), out=tmp_path / "one", device="cpu")
@@ -77,6 +79,7 @@ def resumed(rank, folder):
     return resume(folder, device="cpu").epochs
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_stops_all_and_they_go_on_together(tmp_path):
     shared(2, whole, tmp_path / "whole", {})
     codes = shared(2, stopped, tmp_path / "run")

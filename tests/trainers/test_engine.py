@@ -84,6 +84,7 @@ def test_a_teacher_that_does_not_fit(tmp_path, teacher):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -106,6 +107,7 @@ def _stop():
     signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(tmp_path):
     source = pictures(tmp_path / "data", [(70, 80), (90, 66)], each=6)
     for workers in (0, 2):
@@ -120,6 +122,7 @@ def test_workers_change_nothing(tmp_path):
     assert_same_run(tmp_path / "0", tmp_path / "2")
 
 
+@pytest.mark.slow
 def test_what_is_not_as_it_was_is_said(tmp_path):
     with pytest.raises(Interrupted):
         train(small(), out=tmp_path / "run", device="cpu", observer=Journal(2, _stop))

@@ -112,6 +112,7 @@ def test_batch_norm_momentum_and_files_resume_as_well(tmp_path):
         assert_same_run(tmp_path / f"run{at}", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_saving_at_every_step_changes_nothing(monkeypatch, unbroken, tmp_path):
     monkeypatch.setattr(running, "_SECONDS_BETWEEN_SAVES", -1.0)
     monkeypatch.setattr(running, "_LEAST_RATIO", -1)

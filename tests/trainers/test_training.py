@@ -73,6 +73,7 @@ def test_the_observer_is_told(finished):
     assert journal.steps == 3 * STEPS
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(finished, tmp_path):
     again = train(small(), out=tmp_path / "run", device="cpu")
     assert_same_run(finished[0].folder, again.folder)
@@ -281,6 +282,7 @@ def test_the_data_is_found_again(finished):
     assert DataSpec.from_dict(load_checkpoint(finished[0].folder / "best.pth").data).source == "digits"
 
 
+@pytest.mark.slow
 def test_threads_are_as_asked_in_the_run_and_as_before_after_it(tmp_path):
     seen = []
     journal = Journal(at=1, act=lambda: seen.append(torch.get_num_threads()))
