@@ -83,12 +83,7 @@ def draw_layers(
     sheet = Sheet(_TOP + _HEADS + len(layers) * (down + _SPACE) + foot)
     sheet.picture(picture, (_EDGE, 0.06, _THUMB, _THUMB), colour=LIGHT)
     _title(sheet, layers[0][0], prediction)
-    if side <= 0.5:
-        sheet.text(start, _TOP + 0.1, "head", size=_SIZE)
-    for column, head in enumerate(layers[0]):
-        x = start + _LABEL + column * (side + _SPACE) + side / 2
-        word = "head " if side > 0.5 else ""
-        sheet.text(x, _TOP + 0.1, f"{word}{head.options.get('head')}", size=_SIZE, ha="center")
+    _head_names(sheet, layers[0], start, side)
     for row, heads in enumerate(layers):
         y = _TOP + _HEADS + row * (down + _SPACE) + down / 2
         sheet.text(start, y, f"layer {heads[0].options.get('layer')}", size=_SIZE)
@@ -97,6 +92,16 @@ def draw_layers(
     place_pixels(sheet.ax, _joined(panels, _SPACE / side), (start + _LABEL, _TOP + _HEADS, *extent))
     _foot(sheet, scale, note, _TOP + _HEADS + extent[1])
     return sheet.figure
+
+
+def _head_names(sheet: Sheet, heads: Sequence[Heatmap], start: float, side: float) -> None:
+    """Write the heads' numbers above their columns, the word once where these are slim."""
+    if side <= 0.5:
+        sheet.text(start, _TOP + 0.1, "head", size=_SIZE)
+    for column, head in enumerate(heads):
+        x = start + _LABEL + column * (side + _SPACE) + side / 2
+        word = "head " if side > 0.5 else ""
+        sheet.text(x, _TOP + 0.1, f"{word}{head.options.get('head')}", size=_SIZE, ha="center")
 
 
 def _title(sheet: Sheet, head: Heatmap, prediction: tuple[str, float] | None) -> None:
