@@ -173,6 +173,13 @@ def test_layers_are_read_on_images_that_nothing_was_fitted_on():
     assert np.allclose(found.intervals["knn"][0], [(middle - half) / scale, (middle + half) / scale])
 
 
+def test_neighbours_of_few_images_a_class_are_still_of_the_class():
+    features, labels = blobs(40, classes=4)
+    found = read_layers({"apart": 10 * features}, labels)
+    assert found.neighbors == 5
+    assert found.accuracy("knn").tolist() == found.accuracy("probe").tolist() == [1.0]
+
+
 def test_one_class_cannot_be_read():
     with pytest.raises(InputError, match="two classes"):
         read_layers({"a": np.ones((8, 2))}, np.zeros(8, dtype=np.int64))

@@ -17,6 +17,7 @@ from tests.hostile_names import HOSTILE_NAMES
 from tests.oracles.samples import digits, made
 from vitscope.analysis.evaluation import evaluate
 from vitscope.errors import InputError
+from vitscope.figures.confusion import draw_confusion
 from vitscope.figures.evaluation import evaluation_exhibits, save_evaluation_figures
 from vitscope.figures.exhibit import Exhibit, Table, save_exhibit
 from vitscope.figures.gallery import draw_notice
@@ -201,9 +202,23 @@ def test_damaged_and_foreign_drawings_are_left_out(tmp_path):
     (place / "empty.npz").write_bytes(b"")
     keep_drawing(place / "function.npz", partial(settable, "x"), {"caption": "", "data": None})
     keep_drawing(place / "bare.npz", NOTICE.draw, {})
+    about = {"caption": "", "data": None}
+    keep_drawing(place / "arguments.npz", partial(draw_confusion), about)
+    keep_drawing(place / "record.npz", partial(draw_confusion, "text"), about)
+    keep_drawing(place / "rows.npz", NOTICE.draw, about | {"data": [["a"], [[1, 2, 3]]]})
+    keep_drawing(place / "values.npz", NOTICE.draw, about | {"data": [["a"], [[{"x": 1}]]]})
+    keep_drawing(place / "said.npz", NOTICE.draw, about | {"caption": None})
     found = redraw(tmp_path, tmp_path / "out")
     assert found.names == ("plain",)
-    assert sorted(found.left_out) == ["bare", "cut", "empty", "function"]
+    lost = ["arguments", "bare", "cut", "empty", "function", "record", "rows", "said", "values"]
+    assert sorted(found.left_out) == lost
+
+
+def test_figures_for_another_venue_are_not_missed(tmp_path):
+    save_exhibit(NOTICE, tmp_path / "figures")
+    redraw(tmp_path, tmp_path / "icml")
+    (tmp_path / "old.pdf").write_bytes(b"%PDF")
+    assert sorted(redraw(tmp_path).left_out) == ["old"]
 
 
 def test_folders_without_figures_are_refused(tmp_path):

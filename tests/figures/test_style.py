@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import matplotlib as mpl
+import matplotlib.style
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from vitscope.errors import UsageError
 from vitscope.figures import style
+from vitscope.figures.files import save_figure
 
 
 def _luminance(colour):
@@ -25,6 +27,30 @@ def test_the_style_ends_with_the_block():
         assert mpl.rcParams["pdf.fonttype"] == 42
         assert mpl.rcParams["text.parse_math"] is False
     assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("kind", ["pdf", "svg", "png", "pgf"])
+def test_the_session_s_own_style_changes_nothing(tmp_path, kind):
+    @style.styled
+    def draw():
+        figure = style.new_figure(1.5)
+        ax = figure.subplots()
+        ax.plot([0, 1, 2], [1, 0, 2], marker="o", label="line")
+        ax.bar([0], [1], hatch="//")
+        ax.grid(visible=True)
+        ax.set_title("a title")
+        ax.legend()
+        return figure
+
+    with style.paper_style("icml", formats=[kind]):
+        (plain,) = save_figure(draw(), tmp_path / "plain" / "figure")
+        session = {"lines.markersize": 11, "hatch.linewidth": 3, "savefig.dpi": 40, "figure.dpi": 50}
+        with mpl.rc_context(), mpl.style.context("dark_background"):
+            mpl.rcParams.update(session | {"savefig.transparent": True, "path.simplify_threshold": 0.9})
+            before = dict(mpl.rcParams)
+            (dark,) = save_figure(draw(), tmp_path / "dark" / "figure")
+            assert dict(mpl.rcParams) == before
+    assert dark.read_bytes() == plain.read_bytes()
 
 
 def test_the_style_ends_with_an_error():

@@ -14,17 +14,20 @@ import pytest
 import torch
 from PIL import Image
 from scipy.spatial import procrustes
+from timm.models.vision_transformer import VisionTransformer
+from torchvision.models import SwinTransformer
 from typer.testing import CliRunner
 
 from tests.browser import chromium
 from tests.hostile_names import HOSTILE_NAMES
 from vitscope.capture.blocks import find_layers
 from vitscope.cli.main import app
+from vitscope.data.preprocessing import Preprocessing
 from vitscope.data.sources import DataSpec, load_split
-from vitscope.errors import InputError, UsageError
+from vitscope.errors import CaptureError, InputError, UsageError
 from vitscope.figures.embedding import Groups, draw_embedding, draw_embeddings
 from vitscope.figures.style import current_style, paper_style
-from vitscope.inference.classifier import load
+from vitscope.inference.classifier import Classifier, load
 from vitscope.inference.layer_features import layer_features
 from vitscope.records.embedding import Embedding, LayerReadout
 from vitscope.report.embedding_page import embedding_page
@@ -47,6 +50,46 @@ def made(count, classes):
     return Embedding(
         points, labels, predicted, np.full(count, 0.5), tuple(classes), names, "pca", about=about
     )
+
+
+def classifier(network, size):
+    names = tuple(map(str, range(3)))
+    return Classifier(
+        network.eval(), classes=names, preprocessing=Preprocessing((size, size), 3, (0.5,) * 3, (0.5,) * 3)
+    )
+
+
+def test_registers_are_no_class_token():
+    options = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 1, "num_heads": 2, "num_classes": 3}
+    bare = classifier(
+        VisionTransformer(**options, class_token=False, reg_tokens=4, global_pool="avg", fc_norm=False), 32
+    )
+    name = "network.blocks.0"
+    assert default_token(bare, name) == "mean"
+    with pytest.raises(CaptureError, match="no class token"):
+        token_taker(bare, name, "class")
+    output = torch.randn(2, 20, 24)
+    assert torch.equal(token_taker(bare, name, "mean")(output), output[:, 4:].mean(dim=1))
+    both = classifier(VisionTransformer(**options, reg_tokens=4), 32)
+    assert default_token(both, name) == "class"
+    assert torch.equal(token_taker(both, name, "class")(torch.ones(2, 21, 24)), torch.ones(2, 24))
+
+
+def test_the_mean_is_over_places_wherever_channels_stand():
+    """Torchvision's Swin puts channels last and says so nowhere; its first convolution has them first."""
+    network = SwinTransformer([2, 2], 12, [1, 1], [1, 1], [2, 2], num_classes=3)
+    model = classifier(network, 16)
+    image = torch.randn(2, 3, 16, 16)
+    for name, axes in (("network.features.1", (1, 2)), ("network.features.0.0", (2, 3))):
+        seen = []
+        hook = model.get_submodule(name).register_forward_hook(
+            lambda *found, seen=seen: seen.append(found[2])
+        )
+        with torch.inference_mode():
+            model(image)
+        hook.remove()
+        assert torch.equal(token_taker(model, name, "mean")(seen[0]), seen[0].mean(dim=axes))
+        assert seen[0].mean(dim=axes).shape == (2, 12)
 
 
 @pytest.mark.parametrize("classes", [2, 10, 100])

@@ -45,7 +45,8 @@ def read_layers(
         features: By layer, `[image, feature]`.
         labels: `[image]`.
         seed: Of the division.
-        neighbors: k, at most the images fitted on.
+        neighbors: k, at most as many as the median class has images that are fitted on: more would be of
+            other classes however well these are apart.
         token: What the features are of, to be kept.
 
     Raises:
@@ -55,7 +56,8 @@ def read_layers(
     fitted, tested = halves(labels, seed=seed)
     if len(np.unique(labels[fitted])) < 2 or not len(tested):
         raise InputError("expected images of at least two classes, two or more of each")
-    near = min(neighbors, len(fitted))
+    sizes = np.unique(labels[fitted], return_counts=True)[1]
+    near = max(1, min(neighbors, int(np.median(sizes))))
     found: dict[str, list[int]] = {"knn": [], "probe": []}
     for values in features.values():
         known, unknown = _standardised(values, fitted, tested)

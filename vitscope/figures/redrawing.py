@@ -14,6 +14,8 @@ from vitscope.figures.kept import read_drawing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from matplotlib.figure import Figure
+
 __all__ = ["Redrawn", "find_drawings", "read_exhibit", "redraw"]
 
 _FIGURES = "figures"
@@ -77,20 +79,36 @@ def redraw(
         name = str((folder / path.stem).relative_to(out))
         try:
             exhibit = read_exhibit(path)
+            figure = _drawn(exhibit, path)
         except InputError as error:
             left_out[name] = str(error)
         else:
-            written = save_figure(exhibit.draw(), folder / exhibit.name)
+            written = save_figure(figure, folder / exhibit.name)
             write_beside(exhibit, folder, written)
             files += written
             names.append(name)
         if progress is not None:
             progress(1)
-    known = {*files, *(path.parent.parent / f"{path.stem}.pdf" for path in kept)}
-    for figure in _figures_in(run):
-        if figure not in known:
-            left_out[str(figure.relative_to(run).with_suffix(""))] = "nothing was kept to draw it from"
+    # What was drawn elsewhere in the folder, for another venue, has the name of what it was drawn from.
+    known = {path.stem for path in kept}
+    for path in _figures_in(run):
+        if path.stem not in known:
+            left_out[str(path.relative_to(run).with_suffix(""))] = "nothing was kept to draw it from"
     return Redrawn(tuple(files), tuple(names), left_out)
+
+
+def _drawn(exhibit: Exhibit, path: Path) -> Figure:
+    """Draw an exhibit that was read from a file.
+
+    Raises:
+        InputError: The file holds what the drawing function of this vitscope does not take.
+    """
+    try:
+        return exhibit.draw()
+    except InputError:
+        raise
+    except Exception as error:  # arguments of any kind may be missing, or be of another record
+        raise InputError(f"{path} cannot be drawn: {error}") from error
 
 
 def read_exhibit(path: Path) -> Exhibit:
@@ -100,13 +118,27 @@ def read_exhibit(path: Path) -> Exhibit:
         InputError: The file is damaged, or of another vitscope's records.
     """
     draw, about = read_drawing(path)
-    try:
-        columns_and_rows: Any = about["data"]
-        data = None if columns_and_rows is None else Table(tuple(columns_and_rows[0]), columns_and_rows[1])
-        # Never a name out of the file: it could lead out of the folder.
-        return Exhibit(path.stem, draw, str(about["caption"]), data)
-    except (KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{path} is no whole drawing: it lacks {error}") from error
+    said, table = about.get("caption"), about.get("data")
+    if not isinstance(said, str):
+        raise InputError(f"{path} is no whole drawing: it has no caption")
+    if table is not None and not _is_table(table):
+        raise InputError(f"{path} is no whole drawing: its data are no table")
+    data = None if table is None else Table(tuple(table[0]), table[1])
+    # Never a name out of the file: it could lead out of the folder.
+    return Exhibit(path.stem, draw, said, data)
+
+
+def _is_table(value: Any) -> bool:  # noqa: ANN401 - whatever JSON holds
+    """Tell whether a value is the names of columns, and rows of a text, a number or nothing a column."""
+    if not (isinstance(value, list) and len(value) == 2 and all(isinstance(part, list) for part in value)):
+        return False
+    columns, rows = value
+    return all(isinstance(name, str) for name in columns) and all(
+        isinstance(row, list)
+        and len(row) == len(columns)
+        and all(cell is None or isinstance(cell, str | int | float) for cell in row)
+        for row in rows
+    )
 
 
 def _figures_in(run: Path) -> list[Path]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from matplotlib import rcParamsDefault
+
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
@@ -60,9 +62,20 @@ _RC: dict[RcKeyType, Any] = {
 }
 
 
+# What is the session's own, not a figure's: where drawings go to, and where files are looked for.
+_SESSION = ("animation.", "backend", "date.epoch", "docstring.", "figure.hooks", "figure.max_open_warning")
+_SESSION += ("figure.raise_window", "interactive", "keymap.", "macosx.", "savefig.directory", "timezone")
+_SESSION += ("tk.", "toolbar", "webagg.")
+
+
 @lru_cache
 def settings_for(venue: Venue) -> dict[RcKeyType, Any]:
-    """Return the settings of matplotlib in which a venue's figures are drawn."""
+    """Return the settings of matplotlib in which a venue's figures are drawn.
+
+    All that a drawing depends on is there, matplotlib's own defaults too: whatever style the user's session
+    or `matplotlibrc` has, the figure is the same.
+    """
+    defaults = {key: value for key, value in rcParamsDefault.items() if not key.startswith(_SESSION)}
     letters = {key: venue.points(size) for key, size in _LETTERS.items()}
     strokes = {key: venue.scale * size for key, size in _STROKES.items()}
-    return {**_RC, **letters, **strokes, "font.family": list(venue.family)}
+    return {**defaults, **_RC, **letters, **strokes, "font.family": list(venue.family)}

@@ -21,6 +21,9 @@ __all__ = ["TokenName", "default_token", "name_layer", "token_taker"]
 
 TokenName = Literal["class", "mean", "patches"]
 
+_CLASS_TOKENS = {"cls_token", "class_token"}
+_REGISTERS = {"reg_token", "register_tokens"}
+
 
 def name_layer(model: Classifier, layers: Sequence[str], wanted: str) -> str:
     """Return the module that a name, or a number among the layers, means.
@@ -53,11 +56,18 @@ def _prefix(model: Classifier, tokens: int) -> int:
     return find_layout(model, tokens, size=model.preprocessing.size, told=Layout())[1]
 
 
+def _has_class_token(model: Classifier, prefix: int) -> bool:
+    """Tell whether the first of the tokens before the patches is a class token: registers are none."""
+    names = {name.rpartition(".")[2] for name, _ in model.named_parameters()}
+    return prefix > 0 and (bool(names & _CLASS_TOKENS) or not names & _REGISTERS)
+
+
 def default_token(model: Classifier, name: str) -> TokenName:
     """Return `class` where a module's output begins with a class token, else `mean`."""
     output = _output(model, name)
     try:
-        return "class" if output.ndim == 3 and _prefix(model, output.shape[1]) else "mean"
+        begins = output.ndim == 3 and _has_class_token(model, _prefix(model, output.shape[1]))
+        return "class" if begins else "mean"
     except CaptureError:
         return "mean"
 
@@ -72,7 +82,7 @@ def token_taker(model: Classifier, name: str, kind: TokenName) -> Callable[[Tens
             by side.
 
     Raises:
-        CaptureError: It has no class token.
+        CaptureError: It has no class token, or does not tell which of its axes are places.
         UsageError: There is no such kind.
     """
     if kind not in get_args(TokenName):
@@ -80,7 +90,7 @@ def token_taker(model: Classifier, name: str, kind: TokenName) -> Callable[[Tens
     shape = _output(model, name).shape
     if len(shape) == 3:
         prefix = _prefix(model, shape[1])
-        if kind == "class" and prefix:
+        if kind == "class" and _has_class_token(model, prefix):
             return lambda output: output[:, 0]
         if kind == "mean":
             return lambda output: output[:, prefix:].mean(dim=1)
@@ -88,8 +98,34 @@ def token_taker(model: Classifier, name: str, kind: TokenName) -> Callable[[Tens
             return lambda output: output[:, prefix:].flatten(1)
     if kind == "class":
         raise CaptureError(f"{name} has no class token", hint="use --token mean")
-    last = any(getattr(module, "output_fmt", "") == "NHWC" for module in model.modules())
-    axes = (1, 2) if last else (2, 3)
     if kind == "mean" and len(shape) == 4:
+        axes = _places(model, name, tuple(shape))
         return lambda output: output.mean(dim=axes)
     return lambda output: output.flatten(1)
+
+
+def _places(model: Classifier, name: str, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return which axes of an output `[image, …]` are rows and columns: those in the image's proportions.
+
+    Where both pairs are, as of 7 rows, 7 columns and 7 channels, what timm states of the module counts, and
+    otherwise PyTorch's habit.
+
+    Raises:
+        CaptureError: Neither are.
+    """
+    height, width = model.preprocessing.size
+    # Rounding to whole places turns the proportions by less than one place.
+    fits = [
+        axes
+        for axes in ((2, 3), (1, 2))
+        if abs(shape[axes[0]] * width - shape[axes[1]] * height) < max(height, width)
+    ]
+    if not fits:
+        raise CaptureError(
+            f"{name} puts out {list(shape[1:])}, which does not tell rows and columns from channels",
+            hint="name another --layer, or --token patches",
+        )
+    if len(fits) == 2:
+        stated = getattr(model.get_submodule(name), "output_fmt", "")
+        return fits[1] if str(stated).endswith("NHWC") else fits[0]
+    return fits[0]
