@@ -11,6 +11,7 @@ from vitscope.cli.console import progress_bar, result, result_json, talk
 from vitscope.cli.figure_options import for_a_paper
 from vitscope.cli.options import Json, Quiet
 from vitscope.errors import UsageError
+from vitscope.paths import check_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,12 +29,16 @@ def figures(
     out: Annotated[
         Path | None, typer.Option("--out", help="The folder to write; RUN/figures by default.")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace figures in --out that are there already.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Draw all figures of finished runs again, for a venue.
 
-    Captions, data and LaTeX are written beside each. Nothing is computed anew, and no model, data set or
+    Captions, data and LaTeX are written beside each; in RUN/figures they replace those of before, edited
+    captions too. Nothing is computed anew, and no model, data set or
     torch is needed: what each figure was drawn from lies in `drawings` beside it.
 
         vitscope figures runs/latest --venue icml --width column --format pdf,svg
@@ -42,6 +47,9 @@ def figures(
     from vitscope.figures.style import current_style
 
     targets = _targets(runs, out)
+    if out is not None and not overwrite:
+        for target in targets:
+            check_output(target, overwrite=False)
     total = sum(len(find_drawings(run)) for run in runs)
     found = []
     with progress_bar("figures", total, quiet=quiet) as progress:

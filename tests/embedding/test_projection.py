@@ -90,6 +90,8 @@ def test_what_cannot_be_projected_is_refused():
         project(np.ones((4, 3)))
     with pytest.raises(NotFiniteError):
         project(np.full((9, 2), np.nan))
+    with pytest.raises(NotFiniteError, match="too large"):
+        project(1e30 * np.random.default_rng(0).normal(size=(20, 4)), "tsne")
     with pytest.raises(UsageError, match="no method 'mds'"):
         project(np.ones((9, 2)), "mds")
 

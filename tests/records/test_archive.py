@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vitscope.errors import InputError
+from vitscope.records import archive
 from vitscope.records.archive import read_archive, write_archive
 from vitscope.records.filters import Filters
 from vitscope.records.heads import HeadStatistics
@@ -94,3 +95,17 @@ def test_the_file_is_blamed_for_what_is_made_of_it(tmp_path):
             made(wrong)
     with pytest.raises(InputError, match="says otherwise"), read_archive(path, "vitscope.b"):
         raise AssertionError
+
+
+def test_what_unpacks_to_far_more_than_it_holds_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "_UNPACKED", 2**20)
+    zeros, noise = np.zeros(2**20), np.random.default_rng(0).normal(size=2**20)
+    bomb = write_archive(tmp_path / "bomb.npz", "kind", {"a": zeros}, {})
+    with pytest.raises(InputError, match=r"would unpack to 8,388,\d{3}"), read_archive(bomb, "kind"):
+        pass
+    large = write_archive(tmp_path / "large.npz", "kind", {"a": noise}, {})
+    with read_archive(large, "kind") as (arrays, _):
+        assert np.array_equal(arrays["a"], noise)
+    monkeypatch.setattr(archive, "_UNPACKED", 2**24)
+    with read_archive(bomb, "kind") as (arrays, _):
+        assert not arrays["a"].any()

@@ -53,10 +53,8 @@ def made(count, classes):
 
 
 def classifier(network, size):
-    names = tuple(map(str, range(3)))
-    return Classifier(
-        network.eval(), classes=names, preprocessing=Preprocessing((size, size), 3, (0.5,) * 3, (0.5,) * 3)
-    )
+    preprocessing = Preprocessing((size, size), 3, (0.5,) * 3, (0.5,) * 3)
+    return Classifier(network.eval(), classes=("a", "b", "c"), preprocessing=preprocessing)
 
 
 def test_registers_are_no_class_token():
@@ -82,9 +80,8 @@ def test_the_mean_is_over_places_wherever_channels_stand():
     image = torch.randn(2, 3, 16, 16)
     for name, axes in (("network.features.1", (1, 2)), ("network.features.0.0", (2, 3))):
         seen = []
-        hook = model.get_submodule(name).register_forward_hook(
-            lambda *found, seen=seen: seen.append(found[2])
-        )
+        module = model.get_submodule(name)
+        hook = module.register_forward_hook(lambda *found, seen=seen: seen.append(found[2]))
         with torch.inference_mode():
             model(image)
         hook.remove()

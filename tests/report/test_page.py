@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -253,6 +254,34 @@ def test_an_embedding_and_evidence_beside_it_are_shown(evaluated, tmp_path):
     assert f"{scores[0].mean():.2f}" in parsed.text
     assert "not better than random or centre in insertion" in parsed.text
     assert "faithfulness best.pth" not in parsed.text
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"accuracy": "x"},
+        {"accuracy_interval": [1]},
+        {"accuracy_interval": {"low": 0}},
+        {"per_class": "abc"},
+        {"per_class": [{"class": "0"}] * 10},
+        {"open_sets": [1]},
+        {"temperature": 1.5},
+        {"conformal_coverage": 0.9},
+        {"ece_bins": 10**7},
+    ],
+    ids=str,
+)
+def test_damaged_numbers_are_refused(evaluated, tmp_path, changed):
+    folder = evaluated[1]
+    copy = shutil.copytree(folder, tmp_path / "evaluation-test")
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    (copy / "metrics.json").write_text(json.dumps(metrics | changed), encoding="utf-8")
+    with pytest.raises(InputError, match="is damaged"):
+        report_page({"x": copy}, tmp_path / "page.html", maps=False)
+    metrics["per_class"].pop()
+    (copy / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    with pytest.raises(InputError, match="is damaged"):
+        report_page({"x": copy}, tmp_path / "page.html", maps=False)
 
 
 def test_only_pages_of_ours_are_replaced(evaluated, tmp_path):

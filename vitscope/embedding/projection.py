@@ -11,7 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from vitscope.embedding.components import check_finite, principal_components
-from vitscope.errors import EnvironmentFault, InputError, UsageError
+from vitscope.errors import EnvironmentFault, InputError, NotFiniteError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +22,7 @@ MethodName = Literal["pca", "tsne", "umap"]
 METHODS: tuple[MethodName, ...] = ("pca", "tsne", "umap")
 """The methods by the names that a user types."""
 
+_LARGEST = 1e17  # whose square, summed over some thousand features, is finite in single precision
 _WIDTH = 50  # principal components that t-SNE and UMAP are given of wider features
 _FEWEST = 5
 
@@ -86,10 +87,23 @@ def project(
         about: dict[str, Any] = {"library": _version("scipy"), "variance": shares.tolist()}
         return Projection(points, about | {"seed": seed})
     narrow = features if features.shape[1] <= _WIDTH else principal_components(features, _WIDTH)[0]
-    values, count = np.asarray(narrow, dtype=np.float32), len(features)
+    values, count = _narrowed(narrow), len(features)
     if method == "tsne":
         return _tsne(values, seed=seed, perplexity=min(perplexity, (count - 1) / 3))
     return _umap(values, seed=seed, neighbors=min(neighbors, count - 1))
+
+
+def _narrowed(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return features in single precision, as neighbours are found among; squares must be finite too.
+
+    Raises:
+        NotFiniteError: They are too large for it.
+    """
+    found = np.asarray(values)
+    largest = float(np.abs(found).max())
+    if largest > _LARGEST:
+        raise NotFiniteError(f"a feature is {largest:.1g}, too large for its distances to be finite")
+    return found.astype(np.float32)
 
 
 def _tsne(values: NDArray[np.float32], *, seed: int, perplexity: float) -> Projection:

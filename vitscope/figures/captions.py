@@ -10,7 +10,7 @@ import numpy as np
 from vitscope.analysis.rounding import rounded, with_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from vitscope.analysis.accuracy import ClassAccuracy
     from vitscope.analysis.calibration import Reliability
@@ -86,7 +86,8 @@ def class_accuracy_caption(result: ClassAccuracy, *, what: str = "class", many: 
         f"Accuracy by {what} with Wilson 95 % intervals "
         f"(n = {overall.n:,}, {counted(len(result.classes), what, many)}).",
         f"The line is the accuracy of all images, {share(overall.value, overall.interval)}; the mean over "
-        f"{many} is {share(result.balanced, result.balanced_interval)}.",
+        f"{many} is {share(result.balanced, result.balanced_interval)}, the wider of two intervals made of "
+        "Wilson's.",
         _left_out(overall.n_not_finite),
     )
 
@@ -119,13 +120,21 @@ def confusion_caption(result: Confusion, order: ClassOrder | None = None) -> str
 
 
 def reliability_caption(
-    result: Reliability, smooth: SmoothCalibration | None = None, *, title: str = "Reliability diagram"
+    result: Reliability,
+    smooth: SmoothCalibration | None = None,
+    *,
+    title: str = "Reliability diagram",
+    intervals: Mapping[str, tuple[float, float]] | None = None,
 ) -> str:
-    """Return the caption of a reliability diagram."""
-    curve = "" if smooth is None else f", smooth calibration error {share(smooth.smooth_ece)}"
+    """Return the caption of a reliability diagram; `intervals` are those of `CalibrationErrors`."""
+    known = intervals or {}
+    errors = f"ECE {share(result.ece, known.get('ece'))}"
+    if smooth is not None:
+        errors += f", smooth calibration error {share(smooth.smooth_ece, known.get('smooth_ece'))}"
+    kind = " (bootstrap 95 % intervals)" if known else ""
     return caption(
         f"{title}: accuracy by confidence in {len(result.count)} bins of equal width with Wilson 95 % "
-        f"intervals (n = {result.n:,}); ECE {share(result.ece)}{curve}.",
+        f"intervals (n = {result.n:,}); {errors}{kind}.",
         "Within the grey band the accuracy would lie in 95 % of samples were the model calibrated.",
         "" if smooth is None else "The curve is the kernel estimate without bins.",
     )

@@ -104,7 +104,7 @@ def _numbers(evaluation: Evaluation, order: ClassOrder | None) -> Iterator[_Part
     yield (
         "reliability",
         partial(draw_reliability, bins, smooth=smooth),
-        captions.reliability_caption(bins, smooth),
+        captions.reliability_caption(bins, smooth, intervals=evaluation.errors.intervals),
         shown.reliability_data({"reliability": (bins, smooth)}),
     )
     text = captions.confidence_caption(histogram)

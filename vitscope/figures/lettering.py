@@ -50,8 +50,9 @@ def _family() -> tuple[str, ...]:
 
 
 def printable(text: str) -> str:
-    """Return the text on one line, with a box for every character that the typefaces cannot draw.
+    """Return the text on one line, with its number for every character that the typefaces cannot draw.
 
+    `[U+732B]` is not to be read, but told from others; a half of a character that came alone is a box.
     Control characters, line breaks and tabs become spaces; invisible marks such as joiners vanish. A text
     with letters that run to the left stands between two marks, so that it does not turn around what is
     written beside it: `✗ a → b (97 %)` would be read as b → a, or with another number.
@@ -64,8 +65,13 @@ def printable(text: str) -> str:
         elif character == _MARK:
             shown.append(character)
         elif category != "Cf" and not 0xFE00 <= ord(character) <= 0xFE0F:
-            shown.append(character if any(ord(character) in _known(name) for name in family) else _MISSING)
+            known = any(ord(character) in _known(name) for name in family)
+            shown.append(character if known else _told(character))
     return _kept_apart(" ".join("".join(shown).split()))
+
+
+def _told(character: str) -> str:
+    return _MISSING if unicodedata.category(character) == "Cs" else f"[U+{ord(character):04X}]"
 
 
 def _kept_apart(text: str) -> str:

@@ -63,9 +63,9 @@ _RC: dict[RcKeyType, Any] = {
 
 
 # What is the session's own, not a figure's: where drawings go to, and where files are looked for.
-_SESSION = ("animation.", "backend", "date.epoch", "docstring.", "figure.hooks", "figure.max_open_warning")
-_SESSION += ("figure.raise_window", "interactive", "keymap.", "macosx.", "savefig.directory", "timezone")
-_SESSION += ("tk.", "toolbar", "webagg.")
+_SESSION: tuple[str, ...] = ("animation.", "backend", "date.epoch", "docstring.", "interactive", "keymap.")
+_SESSION += ("figure.hooks", "figure.max_open_warning", "figure.raise_window", "savefig.directory")
+_SESSION += ("macosx.", "timezone", "tk.", "toolbar", "webagg.")
 
 
 @lru_cache

@@ -14,12 +14,15 @@ from vitscope.paths import write_atomically
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from zipfile import ZipFile
 
     from numpy.typing import NDArray
 
 __all__ = ["read_archive", "write_archive"]
 
 VERSION = 1
+# Arrays of zeros alone are packed further than any that records hold: small ones do no harm.
+_UNPACKED, _TIMES = 2**28, 100
 
 
 def write_archive(
@@ -60,10 +63,22 @@ def read_archive(path: Path, kind: str) -> Iterator[tuple[dict[str, NDArray[Any]
         raise InputError(f"{path} does not hold {kind}: {error}") from error
 
 
+def _check_size(archive: ZipFile, packed: int) -> None:
+    """Refuse a file that unpacks to many times what records of arrays do, before it fills the memory.
+
+    Raises:
+        InputError: It does.
+    """
+    whole = sum(member.file_size for member in archive.infolist())
+    if whole > max(_UNPACKED, _TIMES * packed):
+        raise InputError(f"its {packed:,} bytes would unpack to {whole:,}")
+
+
 def _read(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     try:
         # numpy leaves a file open that it opened and could not read.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            _check_size(archive.zip, path.stat().st_size)
             arrays = {name: archive[name] for name in archive.files}
             about = json.loads(str(arrays.pop("about")))
     except Exception as error:  # numpy, zipfile, zlib and json raise a dozen kinds on damaged files

@@ -14,6 +14,7 @@ from vitscope.embedding.projection import MethodName, check_method, project
 from vitscope.embedding.readout import read_layers
 from vitscope.embedding.trust import trust
 from vitscope.errors import UsageError
+from vitscope.figures.captions import caption, source_sentence
 from vitscope.inference.alignment import align
 from vitscope.inference.layer_features import layer_features
 from vitscope.paths import MANIFEST, staged_folder, write_json
@@ -25,7 +26,7 @@ from vitscope.report.embedding_page import write_page
 from vitscope.report.layer_tokens import default_token, name_layer, token_taker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -167,14 +168,17 @@ def report_embedding(
         made[1:] = [_aligned(each, made[0]) for each in made[1:]]
         page = find_spec("plotly") is not None
         report = EmbeddingReport(folder, tuple(made), readout, page)
-        save_embeddings(made, stage, color=chosen.color, superclasses=chosen.superclasses)
+        origins = [_origin(model, images, chosen) for model in models]
+        source = caption(*dict.fromkeys(map(source_sentence, origins)))
+        save_embeddings(made, stage, color=chosen.color, superclasses=chosen.superclasses, source=source)
         if readout is not None:
-            save_readout(readout, stage)
+            save_readout(readout, stage, source=source_sentence(origins[0]))
         write_json(stage / "embedding.json", report.found())
         if page:
             path = stage / "embedding.html"
             write_page(made, images.image, path, color=chosen.color, superclasses=chosen.superclasses)
-        write_json(stage / MANIFEST, _manifest(models[0], images, chosen))
+        manifest = {"format": "vitscope.embedding", "version": 1, "provenance": origins[0].to_dict()}
+        write_json(stage / MANIFEST, manifest)
     return report
 
 
@@ -244,8 +248,8 @@ def _short(name: str) -> str:
     return name.removeprefix("network.")
 
 
-def _manifest(model: Classifier, images: ImageSet, chosen: Chosen) -> Mapping[str, Any]:
-    provenance = Provenance.collect(
+def _origin(model: Classifier, images: ImageSet, chosen: Chosen) -> Provenance:
+    return Provenance.collect(
         checkpoint=model.source,
         checkpoint_digest=model.digest,
         data=images.name,
@@ -253,4 +257,3 @@ def _manifest(model: Classifier, images: ImageSet, chosen: Chosen) -> Mapping[st
         data_digest=images.digest,
         seed=chosen.seed,
     )
-    return {"format": "vitscope.embedding", "version": 1, "provenance": provenance.to_dict()}

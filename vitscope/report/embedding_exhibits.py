@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from vitscope.figures.captions import caption
 from vitscope.figures.embedding import draw_embedding, draw_embeddings, settings_line
 from vitscope.figures.exhibit import Exhibit, Table, save_exhibit
 from vitscope.figures.readout import draw_readout
@@ -20,7 +21,12 @@ __all__ = ["save_embeddings", "save_readout"]
 
 
 def save_embeddings(
-    embeddings: Sequence[Embedding], folder: Path, *, color: ColorBy, superclasses: Groups | None
+    embeddings: Sequence[Embedding],
+    folder: Path,
+    *,
+    color: ColorBy,
+    superclasses: Groups | None,
+    source: str = "",
 ) -> None:
     """Write the records, `records/embedding.npz` and from the second on `embedding-2.npz`, and the figure."""
     for number, each in enumerate(embeddings, start=1):
@@ -31,24 +37,29 @@ def save_embeddings(
         if len(embeddings) == 1
         else partial(draw_embeddings, list(embeddings), **options)
     )
-    save_exhibit(Exhibit("embedding", draw, _caption(embeddings), _table(embeddings)), folder / "figures")
+    said = caption(_said(embeddings), source)
+    save_exhibit(Exhibit("embedding", draw, said, _table(embeddings)), folder / "figures")
 
 
-def save_readout(readout: LayerReadout, folder: Path) -> None:
+def save_readout(readout: LayerReadout, folder: Path, *, source: str = "") -> None:
     """Write `records/readout.npz` and its figure."""
     readout.save(folder / "records" / "readout.npz")
     said = (
         f"Accuracy of a linear probe and of {readout.neighbors} nearest neighbours on each layer's frozen "
-        f"features ({readout.token}), fitted on {readout.fitted:,} and counted on {readout.n:,} other "
-        "images, with Wilson 95 % intervals."
+        f"features ({readout.token}), fitted on {readout.fitted:,} and counted on n = {readout.n:,} "
+        f"other images (division by seed {readout.seed}), with Wilson 95 % intervals."
     )
-    columns = (readout.accuracy("probe").tolist(), readout.accuracy("knn").tolist())
-    rows: list[tuple[str, float, float]] = list(zip(readout.layers, *columns, strict=True))
-    table = Table(("layer", "probe", "knn"), rows)
-    save_exhibit(Exhibit("readout", partial(draw_readout, readout), said, table), folder / "figures")
+    columns, values = ["layer"], [list[Any](readout.layers)]
+    for kind in ("probe", "knn"):
+        columns += [kind, f"{kind}_low", f"{kind}_high", f"{kind}_hits"]
+        values += [readout.accuracy(kind).tolist(), *readout.intervals[kind].T.tolist()]
+        values.append(readout.hits[kind].tolist())
+    table = Table((*columns, "n"), [(*row, readout.n) for row in zip(*values, strict=True)])
+    exhibit = Exhibit("readout", partial(draw_readout, readout), caption(said, source), table)
+    save_exhibit(exhibit, folder / "figures")
 
 
-def _caption(embeddings: Sequence[Embedding]) -> str:
+def _said(embeddings: Sequence[Embedding]) -> str:
     said = "; ".join(
         f"{each.model}, {each.layer} ({each.token}): {settings_line(each)}" for each in embeddings
     )

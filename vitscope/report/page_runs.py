@@ -12,6 +12,7 @@ from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.errors import InputError
 from vitscope.paths import MANIFEST, folder_format
 from vitscope.records.predictions import Predictions
+from vitscope.report.page_metrics import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,6 +85,10 @@ def open_run(folder: Path, name: str) -> Run:
     predictions = Predictions.load(within)
     rows = outcomes(predictions)
     metrics = evaluate(rows).metrics() if within == found else _read(found / "metrics.json")
+    if not is_whole(metrics, predictions.classes):
+        raise InputError(
+            f"{found / 'metrics.json'} is damaged", hint=f"make it again with: vitscope evaluate {within}"
+        )
     if metrics.get("n", 0) + metrics.get("n_not_finite", 0) != len(predictions):
         raise InputError(
             f"{found / 'metrics.json'} is not of the predictions beside it",
