@@ -17,12 +17,7 @@ embedding = vitscope.Embedding(
     seen.classes,
     seen.names,
     method="tsne",
-    about=found.about
-    | {
-        "trustworthiness": trust.value,
-        "trustworthiness_neighbors": trust.neighbors,
-        "trustworthiness_images": trust.sampled,
-    },
+    about=found.about | trust.about(),
 )
 with vitscope.paper_style("neurips"):
     save_figure(draw_embedding(embedding), "embedding")
