@@ -24,6 +24,7 @@ from vitscope.analysis.superclasses import Superclasses
 from vitscope.errors import InputError, NotFiniteError
 
 
+@pytest.mark.slow
 def test_metrics_on_real_digits():
     predictions, _ = digits()
     metrics = evaluate(predictions).metrics()

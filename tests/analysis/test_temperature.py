@@ -48,6 +48,7 @@ def test_an_interval_is_within_what_a_float_holds_where_the_likelihood_is_nearly
     assert 0 < low < result.value < high < np.inf
 
 
+@pytest.mark.slow
 def test_the_optimum_to_eight_digits():
     predictions = _double(digits()[0])
     value = fit_temperature(predictions).value

@@ -136,6 +136,7 @@ def test_multihead_attention_with_dropout_in_training():
         model(torch.randn(1, 3, 8, 8))
 
 
+@pytest.mark.slow
 def test_models_that_hide_their_calls():
     model = SmallNet(Mixer(fused))
     with pytest.raises(CaptureError, match="the model is compiled"), capture(torch.compile(model)):

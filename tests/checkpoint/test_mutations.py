@@ -84,6 +84,7 @@ def test_few_mutations_of_the_file(tmp_path: Path):
     check(mutate_files(tmp_path, 600, seed=1))
 
 
+@pytest.mark.slow
 def test_few_mutations_below_the_checksums(tmp_path: Path):
     check(mutate_entries(tmp_path, 600, seed=2))
 

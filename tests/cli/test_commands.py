@@ -69,6 +69,7 @@ def test_import_vitscope_is_cheap():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_train_writes_the_run_folder(run, tmp_path):
     answer = run("train", "--epochs", 1, *TINY, "--out", "first", "--seed", 3)
     assert answer.exit_code == 0, answer.stderr
@@ -91,6 +92,7 @@ def test_train_writes_the_run_folder(run, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_train_goes_below_runs_and_latest_points_there(run, tmp_path):
     answer = run("train", "--epochs", 1, *TINY, "--json")
     assert answer.exit_code == 0, answer.stderr
@@ -211,6 +213,7 @@ def test_attention_of_many_equals_attention_of_each(run, tiny_run, tmp_path):
         np.testing.assert_allclose(together[index], alone[0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_checkpoint_is_found(run, tiny_run, tmp_path, monkeypatch):
     assert "no checkpoint here" in run("attention", "--index", "0").stderr
     newest = tmp_path / "runs" / "20260101T000000Z_x"

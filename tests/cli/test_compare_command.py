@@ -32,6 +32,7 @@ def noisy(predicted, folder, **change):
     return Predictions(**values | {"provenance": known.provenance} | change).save(folder)
 
 
+@pytest.mark.slow
 def test_checkpoints_and_predictions(run, tiny_run, predicted, tmp_path):
     noisy(predicted, tmp_path / "noisy")
     answer = run("compare", tiny_run, predicted, "noisy", "--names", "vit,vit again,noisy")
@@ -138,6 +139,7 @@ def test_models_of_different_data_are_refused_unless_some_is_given(run, tiny_run
     assert "--data" in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_comparison_is_not_compared(run, predicted, tmp_path):
     noisy(predicted, tmp_path / "noisy")
     assert run("compare", predicted, "noisy", "--quiet").exit_code == 0

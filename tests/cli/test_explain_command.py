@@ -64,6 +64,7 @@ def test_what_does_not_go_together(run, words, said):
     assert len(answer.stderr.splitlines()) <= 2
 
 
+@pytest.mark.slow
 def test_it_is_refused_before_torch_is_there():
     """In one process, the runner of which keeps what was imported."""
     code = (
@@ -146,6 +147,7 @@ def test_a_pair_of_names_with_commas():
         find_pair("c,d", classes)
 
 
+@pytest.mark.slow
 def test_several_methods_and_layers_in_json(run, tiny_run, tmp_path):
     checkpoint = ("--checkpoint", tiny_run / "best.pth", "--json", "--quiet")
     answer = run("attention", "--methods", "rollout, relevance", "--index", "0-1", *checkpoint, "--out", "a")
@@ -187,6 +189,7 @@ def dinov2(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_the_pool_of_a_head_that_reads_both_is_asked_for(run, dinov2, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")

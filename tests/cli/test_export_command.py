@@ -80,6 +80,7 @@ def test_a_log_whose_package_is_missing_is_refused_before_any_work(run, tmp_path
     assert run("train", "--log", "mlflow").exit_code == 2
 
 
+@pytest.mark.slow
 def test_weights_of_a_run_go_into_its_settings(run, tiny_run, tmp_path):
     weights = str(tiny_run / "best.pth")
     small = ("--set", "model.width=24", "--set", "model.depth=2", "--set", "model.heads=2")

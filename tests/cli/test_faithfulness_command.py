@@ -27,6 +27,7 @@ def run(tmp_path, monkeypatch):
     return lambda *arguments: runner.invoke(app, ["faithfulness", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_the_folder_and_the_table(run, tiny_run, tmp_path):
     answer = run(
         *(

@@ -50,6 +50,7 @@ def test_images_that_are_all_alike_are_one_point():
     assert not project(np.ones((8, 3)), "pca").points.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tsne"])
 def test_a_seed_gives_the_same_points_and_apart_what_is_apart(method):
     features, labels = blobs()
@@ -116,6 +117,7 @@ def test_wide_features_are_compared_block_by_block(monkeypatch):
     assert trust(points[:, [0, 1] * 15], points, neighbors=5).value == 1
 
 
+@pytest.mark.slow
 def test_many_images_are_sampled_by_the_seed(monkeypatch):
     monkeypatch.setattr("vitscope.embedding.trust._SAMPLE", 400)
     draw = np.random.default_rng(0)

@@ -72,6 +72,7 @@ def test_the_three_panels():
     assert "this image's smallest value" in bar.get_xlabel()
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 23), st.integers(0, 39))
 def test_the_map_is_enlarged_bilinearly(row, column):

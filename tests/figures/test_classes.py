@@ -100,6 +100,7 @@ def _labels(figure):
     return [label.get_text() for ax in figure.axes for label in ax.get_yticklabels()]
 
 
+@pytest.mark.slow
 def test_of_many_classes_only_those_with_images_are_ranked():
     shares = np.linspace(0, 1, 500).tolist()
     shares[::10] = [None] * 50

@@ -112,6 +112,7 @@ def test_classes_stand_in_order_and_are_cut_to_both_ends():
         assert (line.get_marker() == "s") == (line.get_xdata()[0] < 0)
 
 
+@pytest.mark.slow
 def test_a_class_without_images_is_not_drawn():
     difference = compare(
         {"a": made(np.eye(3)[[0, 1]], [0, 1]), "b": made(np.eye(3)[[0, 0]], [0, 1])}

@@ -89,6 +89,7 @@ def test_text_has_the_better_contrast(value):
     assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
+@pytest.mark.slow
 def test_a_new_figure_is_unknown_to_pyplot():
     code = (
         "import sys, vitscope.figures.evaluation; from vitscope.figures.style import new_figure; "

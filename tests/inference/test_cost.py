@@ -68,6 +68,7 @@ def test_torchvisions_transformer_whose_fused_kernel_hides_its_products():
     assert torch.backends.mha.get_fastpath_enabled() == before
 
 
+@pytest.mark.slow
 def test_published_numbers():
     """torchvision gives ResNet-18 11,689,512 parameters and 1.814 billion multiply-adds."""
     from torchvision.models import ResNet18_Weights

@@ -113,6 +113,7 @@ def test_a_spoilt_file(tmp_path, how):
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_any_changed_byte_is_one_error_or_none(tmp_path_factory, data):

@@ -61,6 +61,7 @@ def test_models_and_predictions_together(vit, tiny_resnet, images, tmp_path):
     assert report.notes == ()
 
 
+@pytest.mark.slow
 def test_predictions_alone_have_neither_costs_nor_pictures(vit, images, tmp_path):
     known = predict(vit, images)
     logits = np.random.default_rng(0).normal(size=(len(images), 10))
@@ -114,6 +115,7 @@ def test_pictures_are_found_by_name(images):
     assert find_pictures(images, images.names, images.labels + 7) is not None
 
 
+@pytest.mark.slow
 def test_a_gallery_from_other_data_is_left_out_and_said(tmp_path, images):
     record, _ = digits()
     pair = {"a": record, "b": record}

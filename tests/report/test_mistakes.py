@@ -98,6 +98,7 @@ def test_a_given_pair_begins_with_the_more_frequent_direction():
         choose_mistakes(predictions, limit=0)
 
 
+@pytest.mark.slow
 def test_the_folder_has_both_maps_of_each_image(model, images, predictions, tmp_path):
     mistakes = choose_mistakes(predictions, limit=3)
     report = report_mistakes(model, mistakes, images, tmp_path / "out", method="relevance", difference=True)

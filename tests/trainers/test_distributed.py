@@ -138,6 +138,7 @@ def listened(rank, folder):
     return [message for message in listener.told if isinstance(message, str)]
 
 
+@pytest.mark.slow
 def test_batch_norm_in_parts_is_said(tmp_path):
     told = shared(2, listened, tmp_path / "run")
     assert [len(each) for each in told] == [1, 0], told

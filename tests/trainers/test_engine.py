@@ -35,6 +35,7 @@ def check_against(oracle, folder):
     return averaged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, MIXED | {"ema": 0.6}, MIXED | {"accumulate": 3}])
 def test_equals_the_plain_loop(tmp_path, changes):
     settings = small(**PLAIN | changes)
@@ -43,6 +44,7 @@ def test_equals_the_plain_loop(tmp_path, changes):
     assert bool(averaged) == ("ema" in changes)
 
 
+@pytest.mark.slow
 def test_the_averaged_weights_are_judged_and_kept(tmp_path):
     folder = train(small(ema=0.8, select_by="last"), out=tmp_path / "run", device="cpu").folder
     best, last = (load_checkpoint(folder / name) for name in ("best.pth", "last.pth"))
@@ -66,6 +68,7 @@ def teacher(tmp_path_factory):
     return train(settings, out=tmp_path_factory.mktemp("teacher") / "run", device="cpu").folder / "best.pth"
 
 
+@pytest.mark.slow
 def test_distillation_equals_the_plain_loop(tmp_path, teacher):
     settings = small(**PLAIN | MIXED, distill={"teacher": str(teacher), "share": 0.7, "temperature": 3})
     folder = train(settings, out=tmp_path / "run", device="cpu").folder

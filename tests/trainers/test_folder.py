@@ -173,6 +173,7 @@ def test_stale_files_go_and_folders_of_other_commands_stay(tmp_path):
     assert names(run) == [".evaluation.partial"]
 
 
+@pytest.mark.slow
 def test_a_run_in_use_is_neither_resumed_nor_replaced(tmp_path):
     train(small(epochs=1), out=tmp_path / "run", device="cpu")
     held = RunFolder(tmp_path / "run")

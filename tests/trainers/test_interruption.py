@@ -39,6 +39,7 @@ def interrupted(folder, at, number=signal.SIGINT, settings=None):
     return caught.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [1, STEPS, STEPS + 1, 3 * STEPS])
 def test_stopped_at_any_step(unbroken, tmp_path, at):
     folder = tmp_path / "a run"
@@ -65,6 +66,7 @@ def test_stopped_again_and_again(unbroken, tmp_path):
     assert_same_run(tmp_path / "run", unbroken)
 
 
+@pytest.mark.slow
 def test_best_is_of_the_epoch_that_it_names_after_a_kill_between_the_files(tmp_path):
     folder = tmp_path / "run"
     interrupted(folder, STEPS + 1)
@@ -88,6 +90,7 @@ class StopAtEpoch(Journal):
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_stopped_between_epochs(unbroken, tmp_path):
     with pytest.raises(Interrupted, match="after epoch 2 of 3"):
         train(small(), out=tmp_path / "run", device="cpu", observer=StopAtEpoch())
@@ -127,6 +130,7 @@ def test_saving_at_every_step_changes_nothing(monkeypatch, unbroken, tmp_path):
     assert_same_run(tmp_path / "run", unbroken)
 
 
+@pytest.mark.slow
 def test_a_kill_between_the_two_files(unbroken, tmp_path):
     """`best.pth` is newer than `last.pth` then."""
     folder = tmp_path / "run"
@@ -145,6 +149,7 @@ def test_a_finished_run_is_finished_again(unbroken, tmp_path):
     assert_same_run(tmp_path / "run", unbroken)
 
 
+@pytest.mark.slow
 def test_resumed_through_a_link(unbroken, tmp_path):
     interrupted(tmp_path / "run", 3)
     (tmp_path / "latest").symlink_to("run")

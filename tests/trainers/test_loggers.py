@@ -81,6 +81,7 @@ def metrics(folder):
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_tells_what_was_done(resumed):
     first, second = resumed[2]
     assert (first.done, first.begun, first.history, first.best_epoch) == (0, 0, (), 0)

@@ -79,6 +79,7 @@ def test_new_classes_come_after_those_of_the_checkpoint(tiny_run, more):
         assert torch.equal(tensor[:10] if name.startswith("head.") else tensor, state[name])
 
 
+@pytest.mark.slow
 def test_an_extended_run_is_trained_evaluated_and_resumed(tmp_path, tiny_run, more):
     """The file that it began from may be gone when it is resumed."""
     first = tmp_path / "first.pth"
@@ -157,6 +158,7 @@ def test_a_head_of_other_classes_begins_anew_and_the_rest_does_not(vit_file):
         assert name.startswith("head.") or torch.equal(tensor, theirs[name])
 
 
+@pytest.mark.slow
 def test_a_model_of_timm_is_trained_and_rebuilt(tmp_path, vit_file):
     settings = small(**VIT, start={"weights": str(vit_file), "train": "head"}, optimizer={"lr": 0.01})
     settings = settings.model_copy(update={"data": settings.data.model_copy(update={"image_size": 32})})

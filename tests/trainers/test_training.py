@@ -41,6 +41,7 @@ def finished(tmp_path_factory):
     return result, journal
 
 
+@pytest.mark.slow
 def test_the_run_folder(finished):
     result, _ = finished
     folder = result.folder
@@ -103,6 +104,7 @@ def test_the_best_is_the_epoch_of_highest_accuracy_and_has_its_weights(finished,
         assert float(loss) == pytest.approx(row["validation_loss"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_ties_go_to_the_lower_loss_and_then_to_the_earlier_epoch(monkeypatch, tmp_path):
     scores = iter([(0.9, 0.5), (0.8, 0.5), (0.8, 0.5), (0.7, 0.4)])
     monkeypatch.setattr(engine.Engine, "validate", lambda *_: next(scores))
@@ -111,6 +113,7 @@ def test_ties_go_to_the_lower_loss_and_then_to_the_earlier_epoch(monkeypatch, tm
     assert result.validation_accuracy == 0.5
 
 
+@pytest.mark.slow
 def test_the_loss_can_choose_the_epoch(monkeypatch, tmp_path):
     scores = iter([(0.9, 0.5), (0.7, 0.8), (0.6, 0.7), (0.6, 0.75)])
     monkeypatch.setattr(engine.Engine, "validate", lambda *_: next(scores))
@@ -146,6 +149,7 @@ def test_the_callers_random_numbers_and_signals_are_left_alone(tmp_path):
     assert (torch.get_num_threads(), torch.is_grad_enabled()) == (threads, gradients)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite(tmp_path):
     result = train(small(), out=tmp_path / "good", device="cpu")
     kept = {name: (result.folder / name).read_bytes() for name in ("best.pth", "last.pth")}

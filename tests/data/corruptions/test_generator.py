@@ -204,6 +204,7 @@ def test_any_picture_seed_and_index(kind, severity, rows, columns, grey, seed, i
     assert np.array_equal(result, corrupt(image, kind, severity, seed=seed, index=index))
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_images():
     script = (
         "import hashlib, numpy as np\n"
