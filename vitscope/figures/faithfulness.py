@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from vitscope.figures.arrangement import PAGE, legend_columns, narrow
+from vitscope.figures.arrangement import PAGE, inches, legend_columns, narrow
 from vitscope.figures.lettering import folded, plain, shorten, text_width
 from vitscope.figures.style import (
     BLACK,
@@ -117,7 +117,9 @@ def draw_perturbation_curve(curves: Mapping[str, MeanCurve], kind: str, *, ax: A
         )
     title, label = _TITLES[kind]
     better = "lower" if kind in _LOW else "higher"
-    ax.set_title(f"{title} ({better} is better)", size=points(8))
+    # About as wide as the panel will be, less its letter.
+    room = 72 * inches(owner(ax))[0] * ax.get_position().width + 15
+    ax.set_title("\n".join(folded(f"{title} ({better} is better)", room, size=8)), size=points(8))
     ax.set_xlabel(label)
     ax.set_xlim(0, 100)
     ax.set_ylim(0, 1)
