@@ -38,8 +38,8 @@ def figures(
     """Draw all figures of finished runs again, for a venue.
 
     Captions, data and LaTeX are written beside each; in RUN/figures they replace those of before, edited
-    captions too. Nothing is computed anew, and no model, data set or
-    torch is needed: what each figure was drawn from lies in `drawings` beside it.
+    captions too. Nothing is computed anew, and no model, data set or torch is needed: what each figure was
+    drawn from lies in `drawings` beside it.
 
         vitscope figures runs/latest --venue icml --width column --format pdf,svg
     """

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from tests.oracles.lettered import faults
 from tests.oracles.samples import digits, made
 from vitscope.analysis.conformal import calibration_rows, fit_conformal
 from vitscope.analysis.coverage import evaluate_conformal
@@ -77,7 +78,7 @@ def test_classes_without_images_are_left_out():
 @pytest.mark.parametrize("label", [0, 1])
 def test_degenerate_results_are_drawn(label):
     record = made([[1.0, 0.0]], [label])
-    draw_conformal(evaluate_conformal(fit_conformal(record), record)).draw_without_rendering()
+    assert faults(draw_conformal(evaluate_conformal(fit_conformal(record), record))) == []
 
 
 def test_draws_on_given_axes():

@@ -12,8 +12,8 @@ from tests.figures.test_attention_figure import heads, heatmap
 from tests.figures.test_corruption_figures import KINDS, MAIN, pictures, result_of
 from tests.figures.test_inspection_figures import class_maps, lens, similarity, statistics
 from tests.oracles import faithful
+from tests.oracles.embedded import made as embedded
 from tests.oracles.lettered import faults
-from tests.report.test_embedding_report import made as embedded
 from vitscope.analysis.corruption_means import ALEXNET_ERRORS
 from vitscope.analysis.faithfulness import rank_methods
 from vitscope.analysis.lens import lens_by_layer

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from tests.browser import chromium
 from tests.hostile_names import HOSTILE_NAMES
+from tests.oracles.embedded import made
 from vitscope.capture.blocks import find_layers
 from vitscope.cli.main import app
 from vitscope.data.preprocessing import Preprocessing
@@ -32,24 +33,6 @@ from vitscope.inference.layer_features import layer_features
 from vitscope.records.embedding import Embedding, LayerReadout
 from vitscope.report.embedding_page import embedding_page
 from vitscope.report.layer_tokens import default_token, name_layer, token_taker
-
-
-def made(count, classes):
-    draw = np.random.default_rng(0)
-    labels = np.arange(count) % len(classes)
-    places = draw.normal(size=(len(classes), 2)) * 2
-    predicted = np.where(np.arange(count) % 4 == 0, (labels + 1) % len(classes), labels)
-    names = tuple(f"{index}.png" for index in range(count))
-    points = places[labels] + 0.3 * draw.normal(size=(count, 2))
-    about = {
-        "seed": 0,
-        "trustworthiness": 0.9,
-        "trustworthiness_neighbors": 12,
-        "trustworthiness_images": count,
-    }
-    return Embedding(
-        points, labels, predicted, np.full(count, 0.5), tuple(classes), names, "pca", about=about
-    )
 
 
 def classifier(network, size):

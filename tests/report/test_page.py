@@ -265,6 +265,7 @@ def test_an_embedding_and_evidence_beside_it_are_shown(evaluated, tmp_path):
         {"per_class": "abc"},
         {"per_class": [{"class": "0"}] * 10},
         {"open_sets": [1]},
+        {"open_sets": {"noise": {}}},
         {"temperature": 1.5},
         {"conformal_coverage": 0.9},
         {"ece_bins": 10**7},
@@ -301,7 +302,7 @@ def test_what_is_no_run_is_refused(tmp_path):
         report_page({"a": tmp_path}, tmp_path / "r.html")
     folder = write(digits()[1], tmp_path / "e")
     (folder / "metrics.json").write_text("[")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="is damaged"):
         report_page({"a": folder}, tmp_path / "r.html")
     write_json(folder / "metrics.json", {"n": 3})
     with pytest.raises(InputError, match="not of the predictions beside it"):

@@ -107,7 +107,7 @@ def test_a_damaged_file_is_one_line(run, tmp_path, file):
     before = path.read_bytes() if path.is_file() else None
     try:
         path.write_bytes(b"epoch,train_loss\nx,1\n")
-        with pytest.raises(InputError, match=r"cannot be read|is damaged"):
+        with pytest.raises(InputError, match="is damaged"):
             report_page({"vit": run[0]}, tmp_path / "r.html", maps=False)
     finally:
         path.unlink() if before is None else path.write_bytes(before)

@@ -32,8 +32,8 @@ def draw_class_maps(maps: Heatmap) -> Figure:
     """Draw one map a class, all in one scale, with the class's name and how many images it is the mean of.
 
     A square is a patch. The scale runs from the smallest value of all maps to the largest, so that equal
-    colours are equal values in all panels. Of more than 100 classes, or than a page
-    holds, the first are drawn.
+    colours are equal values in all panels. Of more than 100 classes, or than a page holds,
+    the first are drawn.
 
     Args:
         maps: What `vitscope.explain.class_rollout.class_rollout` returns.

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Chart", "Field", "Mark", "round_steps"]
+__all__ = ["SHARES", "Chart", "Field", "Mark", "round_steps"]
+
+SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Ticks of an axis from 0 to 100 %."""
 
 _WIDTH, _HEIGHT = 420.0, 300.0  # of the field, in units of the drawing
 _DOT = 3.4

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vitscope.report.page_axes import Chart, Field, Mark, round_steps
+from vitscope.report.page_axes import SHARES, Chart, Field, Mark, round_steps
 from vitscope.report.page_text import tell
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_curves", "draw_histogram", "draw_reliability", "draw_risk"]
 
-_UNIT = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-
 
 def draw_reliability(bins: Reliability, smooth: SmoothCalibration) -> Chart:
     """Draw accuracy over confidence: bins with Wilson intervals, the consistency band, the smooth curve."""
@@ -33,8 +31,8 @@ def draw_reliability(bins: Reliability, smooth: SmoothCalibration) -> Chart:
             f"Accuracy against confidence in {bins.bins} bins of {bins.n:,} images, with 95 % intervals. "
             f"The expected calibration error is {tell(bins.ece).value}. The table below has the numbers."
         ),
-        x=field.ticks("x", _UNIT, percent=True),
-        y=field.ticks("y", _UNIT, percent=True),
+        x=field.ticks("x", SHARES, percent=True),
+        y=field.ticks("y", SHARES, percent=True),
         x_label="confidence, %",
         y_label="right, %",
         marks=(
@@ -58,7 +56,7 @@ def draw_histogram(counts: ConfidenceHistogram) -> Chart:
     return Chart(
         name="Confidence of right and wrong predictions",
         description=f"Mean confidence {means[0]} where right, {means[1]} where wrong.",
-        x=field.ticks("x", _UNIT, percent=True),
+        x=field.ticks("x", SHARES, percent=True),
         y=field.ticks("y", steps),
         x_label="confidence, %",
         y_label="images",
@@ -81,7 +79,7 @@ def draw_risk(curve: RiskCoverage) -> Chart:
             f"Error rate among the surest images over the share of images kept. Area "
             f"{tell(curve.aurc, curve.aurc_interval).value}, at best {tell(curve.optimal).value}."
         ),
-        x=field.ticks("x", _UNIT, percent=True),
+        x=field.ticks("x", SHARES, percent=True),
         y=field.ticks("y", steps, percent=True),
         x_label="images kept, the surest first, %",
         y_label="wrong among them, %",
@@ -110,7 +108,7 @@ def draw_curves(name: str, curves: Mapping[str, MeanCurve], *, x_label: str, gre
     return Chart(
         name=name,
         description=f"Mean probability of the explained class, of {', '.join(curves)}; the table has areas.",
-        x=field.ticks("x", _UNIT, percent=True),
+        x=field.ticks("x", SHARES, percent=True),
         y=field.ticks("y", steps, percent=True),
         x_label=x_label,
         y_label="probability, %",

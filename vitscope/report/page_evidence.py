@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vitscope.analysis.perturbation_curves import mean_curves
-from vitscope.errors import InputError
 from vitscope.records.faithfulness import METRICS, Faithfulness, is_baseline
 from vitscope.report.page_charts import draw_curves
-from vitscope.report.page_figures import read_json
+from vitscope.report.page_files import read_json, reading
 from vitscope.report.page_text import shown, tell
 
 if TYPE_CHECKING:
@@ -34,9 +33,10 @@ def find_evidence(run: Run) -> dict[str, Any] | None:
     folders = run.beside.get("vitscope.faithfulness", ())
     if not folders:
         return None
-    told = read_json(folders[0] / "faithfulness.json", maker="faithfulness")
+    path = folders[0] / "faithfulness.json"
+    told = read_json(path, maker="faithfulness")
     record = Faithfulness.load(folders[0] / "faithfulness.npz")
-    try:
+    with reading(path, maker="faithfulness"):
         return {
             "folder": shown(str(folders[0])),
             "n": len(record),
@@ -46,11 +46,6 @@ def find_evidence(run: Run) -> dict[str, Any] | None:
             "rows": [_score_row(row, record) for row in told.get("methods", ())],
             "charts": _charts(record),
         }
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{folders[0] / 'faithfulness.json'} is damaged: {error}",
-            hint="make it again with `vitscope faithfulness`",
-        ) from error
 
 
 def _score_row(row: dict[str, Any], record: Faithfulness) -> dict[str, Any]:

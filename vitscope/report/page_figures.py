@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from PIL import Image
 
-from vitscope.errors import InputError
+from vitscope.report.page_files import read_json, reading
 from vitscope.report.page_text import per_cent, shown
 from vitscope.report.sprites import data_address
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from vitscope.report.page_runs import Run
 
-__all__ = ["find_embedding", "find_inspection", "read_json"]
+__all__ = ["find_embedding", "find_inspection"]
 
 _WIDEST = 1200  # pixels of a figure on the page
 _MOST = 6  # figures of a folder
@@ -42,10 +41,8 @@ def find_embedding(run: Run, page: Path) -> dict[str, Any] | None:
         return None
     path = folders[0] / "embedding.json"
     told = read_json(path, maker="embed") if path.is_file() else {}
-    try:
+    with reading(path, maker="embed"):
         rows, readout = [_row(each) for each in told.get("embeddings", ())], _readout(told.get("readout"))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path} is damaged: {error}", hint="make it again with `vitscope embed`") from error
     pages = [each for folder in folders[:_PAGES] if (each := _link(folder / "embedding.html", page))]
     figures = _figures(folders[0], maker="embed")
     if not (figures or pages or rows):
@@ -68,27 +65,6 @@ def find_inspection(run: Run) -> dict[str, Any] | None:
     folders = run.beside.get("vitscope.inspection", ())
     figures = _figures(folders[0], maker="inspect") if folders else []
     return {"folder": shown(str(folders[0])), "figures": figures} if figures else None
-
-
-def read_json(path: Path, *, maker: str) -> dict[str, Any]:
-    """Return what a JSON file of a folder holds.
-
-    Args:
-        path: The file.
-        maker: The command that makes its folder.
-
-    Raises:
-        InputError: It is damaged.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path} cannot be read: {error}", hint=f"make it again with `vitscope {maker}`"
-        ) from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path} is not what vitscope writes", hint=f"make it again with `vitscope {maker}`")
-    return value
 
 
 def _row(each: dict[str, Any]) -> dict[str, Any]:
@@ -151,13 +127,12 @@ def _place(file: Path) -> tuple[int, str]:
 
 def _address(file: Path, *, maker: str) -> str:
     """Return a figure as an address, no wider than a page shows."""
-    try:
-        with Image.open(file, formats=("PNG",)) as image:
-            figure = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(
-            f"{file} cannot be read: {error}", hint=f"make it again with `vitscope {maker}`"
-        ) from error
+    with reading(file, maker=maker):
+        try:
+            with Image.open(file, formats=("PNG",)) as image:
+                figure = image.convert("RGB")
+        except (SyntaxError, Image.DecompressionBombError) as error:  # what Pillow calls other damage
+            raise ValueError(error) from error
     if figure.width > _WIDEST:
         height = round(figure.height * _WIDEST / figure.width)
         figure = figure.resize((_WIDEST, height), Image.Resampling.LANCZOS)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from vitscope.errors import InputError, VitscopeError
 from vitscope.explain.methods import find_method
 from vitscope.paths import MANIFEST
 from vitscope.records.heatmap import Heatmap
+from vitscope.report.page_files import read_json, reading
 from vitscope.report.page_maps import PageMaps
 from vitscope.report.page_text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -60,8 +58,8 @@ def find_kept(run: Run) -> dict[int, Kept]:
     rows = {run.predictions.names[row]: row for row in wrong} if run.predictions.names else {}
     found: dict[int, Kept] = {}
     for folder in folders:
-        with _whole(folder):
-            manifest = _manifest(folder)
+        with reading(folder, maker="explain"):
+            manifest = read_json(folder / MANIFEST, maker="explain")
             if _files(manifest):
                 for place, image in enumerate(manifest["images"]):
                     row = rows.get(image["name"], -1)
@@ -78,8 +76,8 @@ def open_kept(places: Mapping[int, Kept]) -> dict[int, PageMaps]:
     """
     found: dict[int, PageMaps] = {}
     for folder in dict.fromkeys(kept.folder for kept in places.values()):
-        with _whole(folder):
-            manifest = _manifest(folder)
+        with reading(folder, maker="explain"):
+            manifest = read_json(folder / MANIFEST, maker="explain")
             method, file = _files(manifest)[0]
             heatmap = Heatmap.load(folder / file)
             for row, kept in places.items():
@@ -150,23 +148,3 @@ def _picture(kept: Kept, images: list[dict[str, Any]]) -> tuple[NDArray[np.uint8
         before = sum(image["figure"] == figure for image in images[: kept.place])
         picture, box = rows[before].picture, rows[before].box
     return picture, whole(picture) if box is None else box
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    return manifest
-
-
-@contextmanager
-def _whole(folder: Path) -> Iterator[None]:
-    """Turn whatever a damaged folder raises into one clear line.
-
-    Raises:
-        InputError: It is damaged.
-    """
-    try:
-        yield
-    except (VitscopeError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{folder} is damaged: {error}", hint="remove it, or make it again with `vitscope explain`"
-        ) from error

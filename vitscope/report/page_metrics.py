@@ -38,7 +38,7 @@ def is_whole(metrics: Mapping[str, Any], classes: tuple[str, ...]) -> bool:
         and (not rows or [row.get("class") if isinstance(row, dict) else None for row in rows] == [*classes])
         and all(_is_class(row) for row in rows)
         and all(
-            isinstance(each, dict) and _is_number(each.get("open_set_energy_auroc"))
+            isinstance(each, dict) and _is_number(each.get("open_set_energy_auroc", ""))
             for each in _values(metrics.get("open_sets", {}))
         )
     )

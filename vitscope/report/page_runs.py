@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.errors import InputError
 from vitscope.paths import MANIFEST, folder_format
 from vitscope.records.predictions import Predictions
+from vitscope.report.page_files import read_json
 from vitscope.report.page_metrics import is_whole
 
 if TYPE_CHECKING:
@@ -21,13 +21,14 @@ __all__ = ["Run", "Training", "open_run"]
 
 _NEEDED = ("n", "n_not_finite", "accuracy", "accuracy_interval", "per_class")
 
-_BESIDE = (
-    "vitscope.faithfulness",
-    "vitscope.mistakes",
-    "vitscope.explanation",
-    "vitscope.embedding",
-    "vitscope.inspection",
-)
+# The folders that count beside an evaluation, and the commands that make them.
+_BESIDE = {
+    "vitscope.faithfulness": "faithfulness",
+    "vitscope.mistakes": "explain",
+    "vitscope.explanation": "explain",
+    "vitscope.embedding": "embed",
+    "vitscope.inspection": "inspect",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,9 @@ def open_run(folder: Path, name: str) -> Run:
     within = found / "predictions" if folder_format(found) == "vitscope.evaluation" else found
     predictions = Predictions.load(within)
     rows = outcomes(predictions)
-    metrics = evaluate(rows).metrics() if within == found else _read(found / "metrics.json")
+    metrics = (
+        evaluate(rows).metrics() if within == found else read_json(found / "metrics.json", maker="evaluate")
+    )
     if not is_whole(metrics, predictions.classes):
         raise InputError(
             f"{found / 'metrics.json'} is damaged", hint=f"make it again with: vitscope evaluate {within}"
@@ -141,7 +144,7 @@ def _companions(around: list[Path], digest: str) -> dict[str, tuple[Path, ...]]:
     found: dict[str, list[Path]] = {kind: [] for kind in _BESIDE}
     for item in (inside for folder in around for inside in _folders(folder)):
         kind = folder_format(item)
-        if kind in found and _maker(_read(item / MANIFEST)) == digest:
+        if kind in found and _maker(read_json(item / MANIFEST, maker=_BESIDE[kind])) == digest:
             found[kind].append(item)
     return {kind: tuple(sorted(items, key=_age, reverse=True)) for kind, items in found.items() if items}
 
@@ -157,7 +160,7 @@ def _training(folders: list[Path], digest: str) -> Training | None:
     """Return the first of these that is the run whose best weights have this digest."""
     for folder in folders:
         if folder_format(folder) == "vitscope.run":
-            manifest = _read(folder / MANIFEST)
+            manifest = read_json(folder / MANIFEST, maker="train")
             result = manifest.get("result")
             if isinstance(result, dict) and result.get("digest") == digest:
                 return Training(folder, manifest)
@@ -173,15 +176,3 @@ def _folders(folder: Path) -> list[Path]:
 
 def _age(folder: Path) -> tuple[int, str]:
     return (folder / MANIFEST).stat().st_mtime_ns, folder.name
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path} cannot be read: {error}", hint="make it again with `vitscope evaluate`"
-        ) from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path} is not what vitscope writes", hint="make it again with `vitscope evaluate`")
-    return value

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from vitscope.errors import InputError
-from vitscope.report.page_axes import Chart, Field, Mark, round_steps
+from vitscope.report.page_axes import SHARES, Chart, Field, Mark, round_steps
+from vitscope.report.page_files import reading
 from vitscope.report.page_text import per_cent, shown, tell
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["find_training"]
 
 _PARTS = (("train", "training", 0), ("validation", "validation", 1))
-_UNIT = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _FEW = 20  # epochs up to which each has a dot
 # What a reader asks of a recipe first: titles, and the settings' names.
@@ -54,16 +52,21 @@ def find_training(run: Run) -> dict[str, Any] | None:
     """Return a training run's curves, their numbers, its settings and its time; None where it is not there.
 
     Raises:
-        InputError: `metrics.csv` is damaged.
+        InputError: `metrics.csv` or the manifest is damaged.
     """
     if run.training is None:
         return None
     manifest, path = run.training.manifest, run.training.folder / "metrics.csv"
     columns = _history(path) if path.is_file() else {}
-    result, settings = manifest["result"], dict(_flat(manifest.get("settings")))
+    with reading(run.training.folder, maker="train"):
+        return _told(manifest["result"], dict(_flat(manifest.get("settings"))), columns) | {
+            "folder": shown(str(run.training.folder))
+        }
+
+
+def _told(result: Mapping[str, Any], settings: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
     best = result.get("best_epoch")
     return {
-        "folder": shown(str(run.training.folder)),
         "epochs": len(columns["epoch"]) if columns else result.get("epochs"),
         "best": best,
         "accuracy": "" if (share := result.get("validation_accuracy")) is None else per_cent(share),
@@ -88,17 +91,11 @@ def duration(seconds: float) -> str:
 
 def _history(path: Path) -> dict[str, NDArray[np.float64]]:
     """Return the columns of a history, NaN where nothing was measured; none of an empty one."""
-    try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True))
-        columns = (
-            {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]} if rows else {}
-        )
-    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
-        raise InputError(
-            f"{path} cannot be read: {error}", hint="remove it to leave out the history"
-        ) from error
-    if columns and not np.isfinite(columns.get("epoch", np.array([np.nan]))).all():
-        raise InputError(f"{path} cannot be read: an epoch has no number", hint="remove it to leave it out")
+    with reading(path, maker="train"):
+        table = pd.read_csv(path, dtype=np.float64)
+        columns = {str(name): table[name].to_numpy() for name in table.columns} if len(table) else {}
+        if columns and not np.isfinite(columns["epoch"]).all():
+            raise ValueError("an epoch has no number")
     return columns
 
 
@@ -134,7 +131,7 @@ def _chart(
     if first == last:
         first, last = first - 1, last + 1
     top = max(float(np.nanmax(values)) for _, _, values in lines)
-    steps = _UNIT if share and top > 0.5 else round_steps(top)
+    steps = SHARES if share and top > 0.5 else round_steps(top)
     field = Field((first, last), (0, steps[-1]))
     marks = []
     for title, colour, values in lines:
@@ -144,7 +141,7 @@ def _chart(
     if best is not None:
         marks.append(Mark("line dashed", -1, field.line([best, best], field.y), f"epoch {best}, kept"))
     unit = ", %" if share else f", 10{str(power).translate(_RAISED)}" if power else ""
-    told = [_told(title, values, share=share) for title, _, values in lines]
+    told = [_ends(title, values, share=share) for title, _, values in lines]
     return Chart(
         name=name,
         description=f"{name}{unit} over {len(epochs):,} epochs: {'; '.join(told)}. Numbers are in the table.",
@@ -161,7 +158,7 @@ def _power(value: float) -> int:
     return int(np.floor(np.log10(value))) if 0 < value < 0.1 else 0
 
 
-def _told(title: str, values: NDArray[np.float64], *, share: bool) -> str:
+def _ends(title: str, values: NDArray[np.float64], *, share: bool) -> str:
     """Return where a line begins and ends, in words."""
     known = values[np.isfinite(values)]
     first, last = (tell(float(each), percent=share).value for each in (known[0], known[-1]))
