@@ -6,11 +6,13 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
+from tests.oracles.lettered import faults
 from vitscope.errors import InputError
 from vitscope.figures.map_grid import MapRow, draw_map_grid, pages
 from vitscope.figures.overlay import Scale
-from vitscope.figures.style import figure_width
+from vitscope.figures.style import current_style, figure_width, paper_style
 
 RNG = np.random.default_rng(0)
 PICTURE = RNG.integers(0, 256, (24, 40, 3), dtype=np.uint8)
@@ -126,3 +128,18 @@ def test_what_does_not_fit_together():
         draw_map_grid([row(1)], ["a", "b"])
     with pytest.raises(InputError, match="scale each"):
         MapRow(PICTURE, (np.zeros((2, 2)),), ())
+
+
+@pytest.mark.parametrize("venue", ["icml", "slides"])
+def test_a_title_and_a_note_too_long_for_the_column_are_folded_not_cut(venue):
+    """Every word is there, in as many lines as it takes."""
+    title = "Relevance: what speaks for each class in images taken for the wrong one"
+    note = "both maps of an image have one scale, written below them; images drawn at random (seed 42)"
+    values = np.random.default_rng(0).random((4, 4))
+    scale = Scale.of(values)
+    row = MapRow(np.zeros((8, 8), np.uint8), (values, values), (scale, scale))
+    with paper_style(venue):
+        figure = draw_map_grid([row], ("why 8", "why 1"), title=title, note=note)
+        assert faults(figure, smallest=6 * current_style().venue.scale) == []
+    words = " ".join(text.get_text() for text in figure.findobj(Text)).split()
+    assert set(f"{title} {note}".split()) <= set(words)

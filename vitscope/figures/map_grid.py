@@ -28,7 +28,7 @@ __all__ = ["MapRow", "draw_map_grid", "pages"]
 
 _EDGE, _SPACE = 0.06, 0.05  # inches: at both sides, between pictures
 _LINE = 0.105  # inches of a line below a picture
-_HEAD, _TITLE, _BETWEEN = 0.2, 0.26, 0.07
+_HEAD, _TITLE, _TITLE_LINE, _BETWEEN = 0.2, 0.26, 0.14, 0.07
 _WIDEST = 1.3  # inches of a picture, where there are few columns
 _NARROWEST, _OF_NARROW = 0.5, 0.7  # inches of a picture, below which maps go on in a further line
 _SIZE, _SMALL = 7.0, 6.0  # points
@@ -128,13 +128,13 @@ def draw_map_grid(
         raise InputError(f"expected {len(columns)} maps in each row, got another number")
     names = ("image", *columns)
     plan = _fitting(rows, names)
-    top = (_TITLE if title else _EDGE) + (_names_height(names, plan) if plan.lines == 1 else 0.0)
+    titles = _titles(title)
+    top = _TITLE + _TITLE_LINE * (len(titles) - 1) if titles else _EDGE
+    top += _names_height(names, plan) if plan.lines == 1 else 0.0
     scales = [scale for row in rows for scale in row.scales]
-    sheet = Sheet(top + sum(_height(row, plan) for row in rows) + legend_height(scales))
-    if title:
-        name, tail = (title, "") if isinstance(title, str) else title
-        line = shorten(name, 72 * (figure_width() - 0.3) - text_width(tail, 8.5), size=8.5) + tail
-        sheet.text(figure_width() / 2, 0.14, line, size=8.5, ha="center")
+    sheet = Sheet(top + sum(_height(row, plan) for row in rows) + legend_height(scales, note))
+    for number, line in enumerate(titles):
+        sheet.text(figure_width() / 2, 0.14 + _TITLE_LINE * number, line, size=8.5, ha="center")
     if plan.lines == 1:
         _draw_names(sheet, names, plan, top)
     for row in rows:
@@ -142,6 +142,15 @@ def draw_map_grid(
         top += _height(row, plan)
     draw_map_legend(sheet, scales, (note, *signed_ends), top)
     return sheet.figure
+
+
+def _titles(title: str | tuple[str, str]) -> list[str]:
+    """Return the lines of a title: a text on one or two, a name with what follows it on one."""
+    room = 72 * (figure_width() - 0.3)
+    if isinstance(title, str):
+        return folded(title, room, size=8.5) if title else []
+    name, tail = title
+    return [shorten(name, room - text_width(tail, 8.5), size=8.5) + tail]
 
 
 def pages(rows: Sequence[MapRow], columns: int) -> Iterator[Sequence[MapRow]]:
@@ -156,7 +165,9 @@ def pages(rows: Sequence[MapRow], columns: int) -> Iterator[Sequence[MapRow]]:
     page: list[MapRow] = []
     used, heading = 0.0, ""
     plan = _Plan.of(columns + 1)
-    room = PAGE - _TITLE - _HEAD - _LINE - legend_height([scale for row in rows for scale in row.scales])
+    # The title and the note may need a second line.
+    foot = legend_height([scale for row in rows for scale in row.scales], _NOTE) + _LINE
+    room = PAGE - _TITLE - _TITLE_LINE - _HEAD - _LINE - foot
     for row in rows:
         if page and used + _height(row, plan) > room:
             yield page
