@@ -48,6 +48,7 @@ wheel: .venv/installed-dev
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/python $(INSTALL) dist/*.whl
 	cd dist && ../.venv-wheel/bin/python ../.ci/import_everything.py
+	rm -rf .venv-wheel
 
 clean:
 	rm -rf .venv .venv-wheel build dist *.egg-info
