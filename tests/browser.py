@@ -49,6 +49,8 @@ _KEYS = {
     "ArrowDown": ("ArrowDown", 40, ""),
     "Home": ("Home", 36, ""),
     "End": ("End", 35, ""),
+    "PageUp": ("PageUp", 33, ""),
+    "PageDown": ("PageDown", 34, ""),
 }
 
 

@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 from torch import nn
+from torchvision.models import SwinTransformer
 from torchvision.models.vision_transformer import VisionTransformer
 from transformers import ViTConfig, ViTForImageClassification
 
@@ -173,6 +174,16 @@ def test_layers_of_any_trunk(name, options, found):
     with torch.no_grad(), layers.recording() as record:
         model(torch.zeros(1, 3, 32, 32))
     assert len(record.features()) == found
+
+
+def test_stages_among_what_joins_them_give_their_blocks():
+    """Torchvision's Swin: a list of stages, each a list of blocks, and the mergings between them."""
+    model = SwinTransformer([2, 2], 8, [1, 2, 1], [1, 1, 1], [2, 2], num_classes=2).eval()
+    expected = ("features.1.0", "features.2", "features.3.0", "features.3.1", "features.4", "features.5.0")
+    assert find_layers(model).names == expected
+    with torch.no_grad(), find_layers(model).recording() as record:
+        model(torch.zeros(1, 3, 16, 16))
+    assert len(record.features()) == len(expected)
 
 
 def test_a_plain_stack_of_convolutions():

@@ -46,8 +46,10 @@ def test_features_of_any_width_have_two_coordinates(shape):
         assert not points[:, 1].any()
 
 
-def test_images_that_are_all_alike_are_one_point():
-    assert not project(np.ones((8, 3)), "pca").points.any()
+def test_images_that_are_all_alike_are_refused():
+    for method in ("pca", "tsne"):
+        with pytest.raises(InputError, match="all 8 images are equal"):
+            project(np.ones((8, 3)), method)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import chdir
 
 import numpy as np
 import pytest
@@ -139,9 +140,9 @@ def test_a_process_that_was_killed_is_said(tmp_path, model):
 
 def command(rank, folder, words, out, change):
     """Run the command line as this process of several, in its own words where they are to differ."""
-    os.chdir(folder)
     words = [*words, "--out", str(out), *change.get(rank, ())]
-    answer = CliRunner().invoke(app, [str(word) for word in words])
+    with chdir(folder):
+        answer = CliRunner().invoke(app, [str(word) for word in words])
     return answer.exit_code, answer.stdout, answer.stderr
 
 

@@ -326,6 +326,32 @@ def test_a_page_holds_a_sample_of_many_images_and_every_model_s_answers(monkeypa
     assert data_of(embedding_page([record], colours.__getitem__))["side"] == 16
 
 
+def walk_by_keys(page, record):
+    """Every arrow leads to the nearest image within 45 degrees of it, also out of the view that is left."""
+    page.evaluate("document.querySelector('.plot').focus()")
+    page.press("Home")
+    page.until("thumb.dataset.row === '0'")
+    page.press("End", "PageUp")
+    page.until("thumb.dataset.row === '73'")
+    here, (x, y) = 73, record.points.T
+    ways = {"ArrowLeft": (-1, 0), "ArrowUp": (0, 1), "ArrowRight": (1, 0), "ArrowDown": (0, -1)}
+    for key in list(ways) * 3:
+        far = [
+            (np.hypot(x[other] - x[here], y[other] - y[here]), other)
+            for other in range(len(x))
+            for ahead in [np.dot(ways[key], (x[other] - x[here], y[other] - y[here]))]
+            if ahead > 0 and ahead >= np.hypot(x[other] - x[here], y[other] - y[here]) * np.sqrt(0.5)
+        ]
+        here = min(far)[1] if far else here
+        page.press(key)
+        page.until(f"thumb.dataset.row === '{here}'")
+    page.evaluate("Plotly.relayout(document.querySelector('.plot'), {'xaxis.range': [5, 6]}).then(() => 0)")
+    page.press("Home")
+    page.until("thumb.dataset.row === '0' && document.querySelectorAll('.ring:not([hidden])').length === 2")
+    low, high = page.evaluate("document.querySelector('.plot')._fullLayout.xaxis.range")
+    assert low < page.evaluate("JSON.parse(data.textContent).panels[0].x[0]") < high
+
+
 @pytest.mark.slow
 def test_the_page_shows_hostile_names_as_text_and_asks_for_nothing(tmp_path):
     pytest.importorskip("plotly")
@@ -362,6 +388,7 @@ def test_the_page_shows_hostile_names_as_text_and_asks_for_nothing(tmp_path):
         page.hover("figure:last-child .points path")
         page.until("document.querySelectorAll('.ring:not([hidden])').length === 2")
         assert "two predicted" in page.evaluate("document.getElementById('about').textContent")
+        walk_by_keys(page, beside[0])
         page.evaluate("outcome.value = 'wrong 1'; outcome.dispatchEvent(new Event('change'))")
         page.until("count.textContent === '0 of 75 images'")
         page.evaluate("outcome.value = 'wrong 0'; outcome.dispatchEvent(new Event('change'))")

@@ -19,15 +19,23 @@ _ATTENTION = re.compile(r"attention|attn|xca|crosscov", re.IGNORECASE)
 
 
 def stacks(module: nn.Module, path: str = "") -> list[list[str]]:
-    """Return the names of the modules with weights in each container below a module, the outermost ones."""
+    """Return the names of the modules with weights in each container below a module, the outermost ones.
+
+    Containers that stand among such modules, as stages among what joins them, give theirs in their place.
+    """
     deeper: list[list[str]] = []
     inside: list[str] = []
+    blocks = 0
     for name, child in module.named_children():
         place = f"{path}.{name}" if path else name
+        found = stacks(child, place)
+        deeper += found
         if _is_container(module) and _is_block(child):
             inside.append(place)
-        deeper += stacks(child, place)
-    if len(inside) > 1 or (inside and sum(map(len, deeper)) < 2):
+            blocks += 1
+        elif _is_container(child):
+            inside += [each for stack in found for each in stack]
+    if blocks > 1 or (blocks and sum(map(len, deeper)) < 2):
         return [inside]
     return deeper
 

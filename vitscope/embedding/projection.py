@@ -75,13 +75,18 @@ def project(
     Raises:
         UsageError: There is no such method.
         EnvironmentFault: Its package is not installed.
-        InputError: There are too few images, or the features are no matrix.
+        InputError: There are too few images, all have the same features, or the features are no matrix.
         NotFiniteError: A feature is not finite.
     """
     check_method(method)
     if features.ndim != 2 or len(features) < _FEWEST or not features.shape[1]:
         raise InputError(f"expected features of at least {_FEWEST} images, got {list(features.shape)}")
     check_finite(features)
+    if not (np.max(features, axis=0) > np.min(features, axis=0)).any():
+        raise InputError(
+            f"the features of all {len(features):,} images are equal: there is nothing to tell apart",
+            hint="use another layer or checkpoint",
+        )
     if method == "pca":
         points, shares = principal_components(features, 2)
         about: dict[str, Any] = {"library": _version("scipy"), "variance": shares.tolist()}

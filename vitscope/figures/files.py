@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import contextmanager, nullcontext
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from PIL import Image
 from vitscope.figures.pgf import write_pgf
 from vitscope.figures.style import current_style, drawing
 from vitscope.figures.typefaces import light_typefaces
-from vitscope.paths import write_atomically, write_text
+from vitscope.paths import explained, write_atomically, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,12 +63,17 @@ def save_figure(figure: Figure, path: Path | str) -> list[Path]:
 
 
 def _write_pgf(figure: Figure, target: Path) -> None:
-    """Write the pictures before the file that includes them."""
+    """Write the pictures before the file that includes them, and take away those that it no longer does."""
     stream = io.StringIO()
-    for number, picture in enumerate(write_pgf(figure, stream, name=target.stem)):
-        with write_atomically(target.with_name(f"{target.stem}-img{number}.png")) as temporary:
+    pictures = write_pgf(figure, stream, name=target.stem)
+    paths = (target.with_name(f"{target.stem}-img{number}.png") for number in count())
+    for picture, path in zip(pictures, paths, strict=False):
+        with write_atomically(path) as temporary:
             Image.fromarray(picture).save(temporary, format="PNG")
     write_text(target, stream.getvalue())
+    for stale in takewhile(Path.exists, paths):
+        with explained(stale):
+            stale.unlink()
 
 
 @contextmanager

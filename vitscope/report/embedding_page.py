@@ -95,7 +95,7 @@ def embedding_page(
         '<label>Colour <select id="color"></select></label> <output id="count"></output></form>\n'
         '<ul id="key"></ul><div id="plots"></div>\n'
         f'<div id="card"><canvas id="thumb" width="{side}" height="{side}"></canvas>'
-        '<p id="about" aria-live="polite">Point at an image.</p></div>\n'
+        '<p id="about" aria-live="polite">Point at an image, or take Tab and the arrow keys.</p></div>\n'
         f'<script type="application/json" id="data">{text}</script>\n'
         f"<script>{library}</script>\n<script>{script}</script>\n</body></html>\n"
     )

@@ -23,6 +23,7 @@ TokenName = Literal["class", "mean", "patches"]
 
 _CLASS_TOKENS = {"cls_token", "class_token"}
 _REGISTERS = {"reg_token", "register_tokens"}
+_HINT = "name another --layer, or --token patches"
 
 
 def name_layer(model: Classifier, layers: Sequence[str], wanted: str) -> str:
@@ -89,7 +90,12 @@ def token_taker(model: Classifier, name: str, kind: TokenName) -> Callable[[Tens
         raise UsageError(f"there is no token {kind!r}", hint=f"there are {', '.join(get_args(TokenName))}")
     shape = _output(model, name).shape
     if len(shape) == 3:
-        prefix = _prefix(model, shape[1])
+        try:
+            prefix = _prefix(model, shape[1])
+        except CaptureError as error:
+            if kind == "patches":
+                return lambda output: output.flatten(1)
+            raise CaptureError(str(error), hint=_HINT) from error
         if kind == "class" and _has_class_token(model, prefix):
             return lambda output: output[:, 0]
         if kind == "mean":
@@ -123,7 +129,7 @@ def _places(model: Classifier, name: str, shape: tuple[int, ...]) -> tuple[int, 
     if not fits:
         raise CaptureError(
             f"{name} puts out {list(shape[1:])}, which does not tell rows and columns from channels",
-            hint="name another --layer, or --token patches",
+            hint=_HINT,
         )
     if len(fits) == 2:
         stated = getattr(model.get_submodule(name), "output_fmt", "")

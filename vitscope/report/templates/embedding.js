@@ -30,8 +30,11 @@
     const figure = make("figure", one("plots"));
     if (data.panels.length > 1) make("figcaption", figure, `${"abcd"[index]}  ${panel.title}\n${panel.settings}`);
     const plot = make("div", figure, "", { className: "plot" });
-    plot.setAttribute("role", "img");
-    plot.setAttribute("aria-label", `Images as points in the plane: ${panel.title}`);
+    plot.tabIndex = 0;
+    plot.setAttribute("role", "application");
+    plot.setAttribute("aria-roledescription", "scatter plot");
+    plot.setAttribute("aria-label", `Images as points in the plane: ${panel.title}. Arrow keys go to the next `
+      + "image in their direction, Page Up and Page Down through all of them.");
     return { ...panel, plot, ring: make("span", figure, "", { className: "ring", hidden: true }) };
   });
   let shown = data.labels.map((_, row) => row);
@@ -114,8 +117,45 @@
     canvas.dataset.row = String(row);
     point(row);
   }
+
+  /** Return the image that a key leads to from another, `undefined` where there is none. */
+  function next(panel, key, row) {
+    const place = shown.indexOf(row), last = shown.length - 1;
+    const step = { Home: 0, End: last, PageUp: Math.max(0, place - 1), PageDown: Math.min(last, place + 1) }[key];
+    if (step !== undefined) return shown[step];
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[key];
+    if (way === undefined || place < 0) return way && shown[0];
+    let nearest, least = Infinity;
+    shown.forEach((other) => {
+      const right = panel.x[other] - panel.x[row], up = panel.y[other] - panel.y[row];
+      const along = right * way[0] + up * way[1], aside = Math.abs(right * way[1] + up * way[0]);
+      if (along > 0 && along >= aside && Math.hypot(along, aside) < least) {
+        nearest = other;
+        least = Math.hypot(along, aside);
+      }
+    });
+    return nearest;
+  }
+  /** Move the view of a panel so that an image is in it. */
+  function reveal({ plot, x, y }, row) {
+    const moved = {};
+    [["xaxis", x[row]], ["yaxis", y[row]]].forEach(([name, value]) => {
+      const [low, high] = plot._fullLayout[name].range, half = (high - low) / 2;
+      if (value < low || value > high) moved[`${name}.range`] = [value - half, value + half];
+    });
+    return Object.keys(moved).length ? Plotly.relayout(plot, moved) : null;
+  }
+  function press(panel, event) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const row = next(panel, event.key, Number(one("thumb").dataset.row ?? -1));
+    if (row === undefined) return;
+    event.preventDefault();
+    Promise.all(panels.map((each) => reveal(each, row))).then(() => show(row));
+  }
   draw().then(() => {
-    panels.forEach(({ plot }) => {
+    panels.forEach((panel) => {
+      const { plot } = panel;
+      plot.addEventListener("keydown", (event) => press(panel, event));
       plot.on("plotly_hover", (event) => show(shown[event.points[0].pointNumber]));
       plot.on("plotly_relayouting", () => point(null));
       plot.on("plotly_relayout", () => point(null));
