@@ -119,6 +119,7 @@ def test_balanced_interval_is_not_empty_where_all_are_right():
     assert high == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [100, 1000])
 @pytest.mark.parametrize(("classes", "error"), [(2, 0.05), (10, 0.01), (10, 0.2), (100, 0.05), (100, 0.5)])
 def test_balanced_interval_covers(count, classes, error):

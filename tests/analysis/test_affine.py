@@ -87,6 +87,7 @@ def test_undoes_a_map_of_its_own_kind(fit):
     assert np.abs(result.apply(made(spoilt, labels)).probabilities - p).mean() < 0.02
 
 
+@pytest.mark.slow
 def test_an_endless_strength_leaves_a_factor_a_class_alone():
     fitted, _ = _halves()
     weights = fit_dirichlet(fitted, strength=1e3).weights

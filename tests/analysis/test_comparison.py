@@ -142,6 +142,7 @@ def test_swapping_two_models_changes_signs_alone(seed, count, width):
         np.testing.assert_array_equal(forward.classes.p_holm, swapped.classes.p_holm)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 10**6), st.integers(1, 30))
 def test_the_order_of_images_changes_nothing_but_the_draws(seed, count):

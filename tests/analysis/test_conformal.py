@@ -119,6 +119,7 @@ def test_scores_never_fall_with_the_rank(logits, method):
     assert np.all(np.diff(scores, axis=1) >= 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("n", [9, 40])
 def test_exchangeable_images_are_covered(method, n):
@@ -250,6 +251,7 @@ def test_the_share_calibrates(count, fraction, seed):
     np.testing.assert_array_equal(rows, calibration_rows(labels, fraction=fraction, seed=seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_class", [1, 3])
 def test_parts_of_few_images_a_class_are_covered(per_class):
     """Even classes are easy and odd ones hard: drawn in turns, all the hard ones would fall on one side."""

@@ -58,6 +58,7 @@ def test_better_than_the_given_order_and_no_worse_than_the_planted():
     assert found <= clustering.spread(similar, np.argsort(member, kind="stable").tolist())
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(hnp.arrays(np.int64, st.tuples(st.integers(1, 6)).map(lambda n: n * 2), elements=st.integers(0, 3)))
 def test_always_a_permutation_and_always_the_same(counts):

@@ -36,6 +36,7 @@ def test_a_case_by_hand():
     assert np.isnan([third.backward.share, third.backward.low, third.backward.high]).all()
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30), st.integers(0, 9))
 def test_each_pair_once_and_each_image_of_its_group(pairs, seed):

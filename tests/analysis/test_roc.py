@@ -119,6 +119,7 @@ def test_the_variance_agrees_with_the_bootstrap():
     assert auroc(positive, negative).variance == pytest.approx(np.var(drawn), rel=0.12)
 
 
+@pytest.mark.slow
 @given(MANY, MANY)
 def test_area_and_precision_equal_scikit_learn(positive, negative):
     labels, scores = kinds(positive, negative)
@@ -193,6 +194,7 @@ def test_scores_and_kinds_must_fit():
         delong_test([0.0, 1.0], [0.0, 1.0, 2.0], [True, False])
 
 
+@pytest.mark.slow
 @given(SCORES, SCORES, st.sampled_from([0.05, 0.5, 0.8, 0.95, 1.0]))
 def test_false_positives_equal_the_search_of_thresholds(positive, negative, tpr):
     expected = selecting.least_false_positives(positive, negative, tpr)

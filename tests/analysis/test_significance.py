@@ -91,6 +91,7 @@ def test_holm_takes_a_list_of_probabilities(bad):
         holm(bad)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 25), st.integers(0, 25), st.integers(0, 60))
 def test_tango_ends_where_the_score_test_rejects(b, c, same):

@@ -23,6 +23,7 @@ def _double(predictions, scale=1.0):
     return made(predictions.logits.astype(np.float64) * scale, predictions.labels)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(
     hnp.arrays(np.float64, (12, 3), elements=st.floats(-3, 3)),

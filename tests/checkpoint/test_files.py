@@ -116,6 +116,7 @@ plain = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(value=plain)
 def test_any_plain_value_survives_and_its_outline_equals_it(value: Any):

@@ -25,6 +25,7 @@ def test_wrappers_leave_no_prefix(prefix: str):
     assert strip_prefixes(wrapped) == dict(state)
 
 
+@pytest.mark.slow
 def test_real_wrappers():
     model = network()
     assert list(strip_prefixes(torch.nn.DataParallel(model).state_dict())) == list(model.state_dict())

@@ -124,6 +124,7 @@ def test_bad_images(refused, tiny_run, tmp_path, name):
     )
 
 
+@pytest.mark.slow
 def test_a_model_without_attention(refused, tiny_resnet):
     for how in ("--rollout", "--raw"):
         message = refused(3, "attention", how, "--index", "0", "--checkpoint", tiny_resnet, "--out", "o")
@@ -272,6 +273,7 @@ def test_json_keeps_hostile_class_names_exactly(tmp_path, monkeypatch):
     assert answer.exit_code == 0, answer.stderr
 
 
+@pytest.mark.slow
 def test_odd_indices(refused, tiny_run):
     checkpoint = ["--checkpoint", tiny_run / "best.pth", "--out", "o"]
     for text in ("0-99999999999", "0-99999999999999999999999", "5,7-0", "٣", "", "1-", "-1"):

@@ -30,6 +30,7 @@ def process(*arguments, cwd, limit=300, **environment):
     )
 
 
+@pytest.mark.slow
 def test_version_and_help(run):
     assert run("--version").stdout.strip() == f"vitscope {__version__}"
     assert run().exit_code == 0
@@ -169,6 +170,7 @@ def test_attention_of_a_file(run, tiny_run, tmp_path, method):
     assert row["predicted"] in answer.stdout
 
 
+@pytest.mark.slow
 def test_the_figure_that_is_named_is_the_file_that_was_asked_for(run, tiny_run, tmp_path):
     at = ("--index", "0", "--checkpoint", tiny_run / "best.pth", "--venue", "cvpr", "--format", "svg,png")
     answer = run("attention", *at, "--out", "one")

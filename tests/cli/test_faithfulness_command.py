@@ -69,6 +69,7 @@ def test_the_folder_and_the_table(run, tiny_run, tmp_path):
     assert manifest["provenance"]["checkpoint_digest"]
 
 
+@pytest.mark.slow
 def test_json_true_targets_seed_and_limit(run, tiny_run):
     arguments = (
         tiny_run / "best.pth",

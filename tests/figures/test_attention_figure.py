@@ -131,6 +131,7 @@ def test_next_to_nothing_is_said_so():
     assert [label.get_text() for label in figure.axes[3].get_xticklabels()] == ["≈ 0", "0.5"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3, 4, 5, 12, 16])
 def test_a_panel_a_head_in_one_scale(count):
     every = heads(count)
@@ -169,6 +170,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_stay_text_and_fit(name):
     figure = draw_attention_maps(heatmap(), PICTURE, prediction=(name, 1.0))

@@ -47,6 +47,7 @@ def test_a_row_a_class_with_right_and_wrong_examples():
     assert texts[0] == "All classes, the lowest accuracy first; images drawn at random (seed 42)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "least"), [(2, 0.49), (20, 0.28)])
 def test_fits_on_a_page_without_overlap(width, least):
     labels = np.repeat(np.arange(width), 10)

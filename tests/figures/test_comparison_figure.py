@@ -158,6 +158,7 @@ LONG = tuple(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "models", "names"), [(2, 2, None), (10, 2, LONG), (10, 3, None), (100, 8, LONG)]
 )

@@ -42,6 +42,7 @@ def test_bars_and_points_stand_where_the_numbers_are():
     assert classes.patches[0].get_x() == conformal.predictor.coverage_range[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("classes", "name"),
     [(2, "class"), (10, "class"), (100, "a very long class name $\\frac"), (1000, "class")],

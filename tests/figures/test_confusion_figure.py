@@ -111,6 +111,7 @@ def test_above_thirty_the_colours_are_for_the_confusions_alone():
     assert rare[0] == pytest.approx(image.cmap(0.5)[: len(rare[0])], abs=0.01)  # the square root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "every"), [(30, 1), (41, 1), (60, 2), (100, 3), (1000, 25)])
 def test_names_as_many_as_there_is_room_for(width, every):
     figure = draw_confusion(_random(width))
@@ -207,6 +208,7 @@ def test_groups_are_outlined_and_named(width, size):
         assert ends[1] <= box.y0 < box.y1 <= ends[0]
 
 
+@pytest.mark.slow
 def test_groups_too_thin_to_name_leave_the_classes():
     result = _random(400)
     groups = tuple(f"group {index // 2}" for index in range(400))

@@ -99,6 +99,7 @@ def test_draws_family_means_on_given_axes():
     assert len(figure.axes) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", [KINDS, MAIN, ("fog",)])
 def test_nothing_is_cut_off_or_covered(kinds):
     figure = draw_corruptions(result_of(kinds))

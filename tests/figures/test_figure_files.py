@@ -61,6 +61,7 @@ def test_fonts_are_truetype_and_no_time_is_told(tmp_path):
     assert b"tIME" not in png
 
 
+@pytest.mark.slow
 def test_the_same_figure_is_the_same_bytes(tmp_path):
     figure = _figure()
     first = [path.read_bytes() for path in save_figure(figure, tmp_path / "a")]

@@ -58,6 +58,7 @@ def test_no_best_epoch_to_name(best):
     figure.draw_without_rendering()
 
 
+@pytest.mark.slow
 def test_a_frame_and_a_list_are_drawn_alike():
     left, right = draw_history(EPOCHS), draw_history(pd.DataFrame(EPOCHS))
     for a, b in zip(left.axes, right.axes, strict=True):

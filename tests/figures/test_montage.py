@@ -30,6 +30,7 @@ def _place(sheet):
     return left, top, right, bottom
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0.2, 2), st.floats(0.2, 1.5))
 def test_undistorted_within_the_box_and_as_large_as_fits(down, across, width, height):

@@ -151,6 +151,7 @@ def assert_fits(figure: Figure) -> None:
     assert figure.get_figheight() <= PAGE + 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_is_cut_covered_or_too_small(name):
     with paper_style("acl"):

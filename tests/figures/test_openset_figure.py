@@ -38,6 +38,7 @@ def test_curves_and_histograms_stand_where_the_numbers_are():
     assert [patch.get_hatch() for patch in histograms[0].patches] == [None, None, None, "//////"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [False, True])
 def test_nothing_is_cut_off_and_nothing_overlaps(features):
     figure = draw_open_set(result(features=features))

@@ -29,6 +29,7 @@ def test_the_style_ends_with_the_block():
     assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pdf", "svg", "png", "pgf"])
 def test_the_session_s_own_style_changes_nothing(tmp_path, kind):
     @style.styled

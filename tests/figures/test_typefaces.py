@@ -47,6 +47,7 @@ def test_the_bytes_are_those_that_matplotlib_cuts_of_the_whole(monkeypatch, name
         assert _cut(path, glyphs) == whole
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(data=st.data())
 def test_any_glyphs(data):

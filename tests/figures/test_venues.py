@@ -45,6 +45,7 @@ def test_every_venue_is_tested():
     assert list(WIDTHS) == list(VENUES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("venue", WIDTHS)
 def test_a_written_page_has_the_venue_s_width_and_truetype_letters(tmp_path, venue):
     for extent, width in zip(("column", "page"), WIDTHS[venue], strict=True):
@@ -68,6 +69,7 @@ def test_letters_have_the_venue_s_sizes():
     assert VENUES["icml"].points(3) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_equal_figures_are_equal_files(tmp_path, kind):
     with paper_style("icml", formats=[kind]):

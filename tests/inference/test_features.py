@@ -49,6 +49,7 @@ def test_timms_own_features(kind):
     assert hooks(model) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "head"),
     [

@@ -78,6 +78,7 @@ def changed(folder, tmp_path):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", PROCESSORS)
 def test_logits_are_those_of_the_librarys_own_pipeline(key, tmp_path):
     """Pixels differ by a rounding in each of two passes: the library has torchvision's, we have Pillow's."""

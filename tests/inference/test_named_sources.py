@@ -67,6 +67,7 @@ def test_both_libraries_call_imagenets_classes_the_same(tmp_path, timm_weights):
     assert open_classifier(f"timm:{TIMM}", weights=timm_weights).classes == ours.classes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
 def test_models_that_scale_their_input_as_torchvisions_weights_do(name, tmp_path):
     theirs = torchvision_model(name, transform_input=True, init_weights=False)
@@ -77,6 +78,7 @@ def test_models_that_scale_their_input_as_torchvisions_weights_do(name, tmp_path
         assert torch.equal(model(batch), theirs(batch))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "file", "expected"),
     [
@@ -90,6 +92,7 @@ def test_the_files_name_or_the_tag_tells_which_preprocessing(source, file, expec
     assert open_classifier(f"torchvision:{source}", weights=path).preprocessing.resize == expected
 
 
+@pytest.mark.slow
 def test_densenets_old_names(tmp_path):
     theirs = torchvision_model("densenet121")
     old = {
@@ -235,6 +238,7 @@ def test_without_a_network_there_is_one_line(source, monkeypatch, tmp_path, capf
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.slow
 def test_a_folder_that_timm_wrote(tmp_path):
     """`config.json` beside the weights, as timm's hub helpers write it."""
     theirs = timm_model(num_classes=3)

@@ -71,6 +71,7 @@ def test_equals_a_plain_loop():
     np.testing.assert_array_equal(predictions.labels, data.labels)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 60))
 def test_is_independent_of_the_batch_size(batch_size):

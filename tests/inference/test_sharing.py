@@ -50,6 +50,7 @@ def passes(rank, model, count, size, folder):
     return *found, lonely, sum(counted), kept.names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("world", "count", "size"),
     [(2, 150, 64), (2, 150, 128), (3, 22, 5), (3, 10, 256), (2, 3, 1)],

@@ -55,6 +55,7 @@ def test_a_model_of_timm(tmp_path):
     assert load(tmp_path / "m").preprocessing == model.preprocessing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["timm:test_vit", "timm:test_resnet"])
 def test_a_network_of_timm_that_was_trained_here(name, tmp_path):
     model = untrained(name, image_size=96)

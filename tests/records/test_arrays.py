@@ -96,6 +96,7 @@ def test_says_which_line_is_odd(names, text, message, tmp_path):
     assert ("and also" in message) == (".npy file of indices" in caught.value.hint)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_labels_mean_one_thing_or_are_refused(tmp_path_factory, data):
     """Against the definition: the set of readings that are possible, of which there must be one."""

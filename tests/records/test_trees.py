@@ -30,6 +30,7 @@ def through(value):
     return unpack(json.loads(json.dumps(tree)), arrays)
 
 
+@pytest.mark.slow
 @given(PLAIN)
 def test_what_is_packed_comes_back(value):
     found = through(value)

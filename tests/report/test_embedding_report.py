@@ -214,6 +214,7 @@ def test_features_are_what_the_layer_puts_out(tiny_run, tmp_path):
         name_layer(model, find_layers(model).names, "head2")
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_tells(tiny_run, tmp_path):
     out, other = tmp_path / "embedding", tmp_path / "other" / "best.pth"
     other.parent.mkdir()

@@ -68,6 +68,7 @@ def figure(stem):
     return [f"{stem}.{kind}" for kind in ("csv", "pdf", "png", "tex")]
 
 
+@pytest.mark.slow
 def test_one_method_is_a_figure_an_image(vit, subjects, pictures, tmp_path):
     report = report_explanation(vit, subjects, tmp_path / "out", methods=["rollout"])
     expected = [*figure("0_0"), *figure("1_1"), "captions.json", "drawings", "heatmaps.npz", "manifest.json"]
@@ -87,6 +88,7 @@ def test_one_method_is_a_figure_an_image(vit, subjects, pictures, tmp_path):
     assert manifest["heatmaps"] == {"rollout": "heatmaps.npz"}
 
 
+@pytest.mark.slow
 def test_several_methods_are_pages_and_a_file_each(vit, subjects, pictures, tmp_path):
     methods = ["rollout", "raw", "relevance"]
     report = report_explanation(vit, subjects, tmp_path / "out", methods=methods, targets=("true",))
@@ -214,6 +216,7 @@ def test_the_method_that_suits_a_model(vit, subjects, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layers", "heads", "expected"),
     [
@@ -253,6 +256,7 @@ def test_rollout_through_some_layers_by_hand(vit, subjects, pictures, tmp_path):
     np.testing.assert_allclose(found.values[0], product[0, 1:].reshape(8, 8), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_animation_has_a_frame_a_layer_and_ends_with_the_rollout(vit, subjects, pictures, tmp_path):
     report = report_attention(vit, subjects[:1], tmp_path / "out", view=AttentionView(animate=True))
     expected = [*figure("0"), "0.gif", "captions.json", "drawings", "heatmaps.npz", "manifest.json"]

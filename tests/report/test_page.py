@@ -111,6 +111,7 @@ def hostile_page(tmp_path_factory):
     return folder / "report.html"
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_text(hostile_page, page):
     parsed = Parsed(hostile_page)
     for data in parsed.data():

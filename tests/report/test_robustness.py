@@ -61,6 +61,7 @@ def test_each_copy_is_predicted_as_it_would_be_alone(model, digits):
         assert f"{kind} {severity}" in predictions.provenance.data
 
 
+@pytest.mark.slow
 def test_errors_are_measured_and_grow(model, digits):
     result = measure_corruptions(
         model,

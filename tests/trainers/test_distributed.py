@@ -99,6 +99,7 @@ def commanded(rank, config, folder):
     return left.value.code, sys.stderr.getvalue().splitlines()
 
 
+@pytest.mark.slow
 def test_what_stops_all_is_told_once(tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(settings_text(small(**PLAIN | {"optimizer": {"lr": 1e30}, "schedule": {}})))

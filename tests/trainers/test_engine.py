@@ -53,6 +53,7 @@ def test_the_averaged_weights_are_judged_and_kept(tmp_path):
     assert not torch.equal(best.state["head.weight"], last.state["head.weight"])
 
 
+@pytest.mark.slow
 def test_mixed_images_count_by_the_shares_of_their_labels(tmp_path):
     """With mixup of half and half for ever, no answer is more than half right but where both labels agree."""
     settings = small(augment={"mixup": 1e6}, epochs=1)

@@ -90,6 +90,7 @@ def test_a_resumed_run_tells_what_was_done(resumed):
     assert second.settings["optimizer"]["lr"] == 3e-3
 
 
+@pytest.mark.slow
 def test_tensorboard_reads_every_epoch_once(resumed):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

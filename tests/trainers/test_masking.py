@@ -120,6 +120,7 @@ def masked_run(tmp_path_factory):
     return train(small(**MASKED, epochs=4), out=out, device="cpu")
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss(masked_run):
     rows = history(masked_run.folder)
     assert set(rows[0]) == {"epoch", "learning_rate", "train_loss", "validation_loss"}
@@ -160,6 +161,7 @@ class Listener(Journal):
         self.told.append(message)
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_every_weight_but_the_head(masked_run, tmp_path):
     best = load_checkpoint(masked_run.folder / "best.pth")
     listener = Listener()

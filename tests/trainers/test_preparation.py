@@ -87,6 +87,7 @@ def test_statistics_are_those_of_the_training_pixels():
     assert prepared.preprocessing.std == pytest.approx([values.std()], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_pictures_of_another_size_are_not_all_held_in_memory(monkeypatch, tmp_path):
     from vitscope.data.imageset import ImageSet
 

@@ -122,6 +122,7 @@ def test_the_loss_can_choose_the_epoch(monkeypatch, tmp_path):
     assert result.validation_accuracy == 0.75
 
 
+@pytest.mark.slow
 def test_the_test_split_is_never_loaded(monkeypatch, tmp_path):
     asked = []
 
@@ -137,6 +138,7 @@ def test_the_test_split_is_never_loaded(monkeypatch, tmp_path):
     assert sum(map(len, everything.values())) == len(set.union(*everything.values()))
 
 
+@pytest.mark.slow
 def test_the_callers_random_numbers_and_signals_are_left_alone(tmp_path):
     torch.manual_seed(5)
     state, numbers = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
@@ -258,6 +260,7 @@ def test_batches(images, size, expected):
     assert batch_bounds(images, size) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1000, 49, 98])
 def test_batches_larger_than_the_data_and_a_last_one_of_one_image(tmp_path, size):
     result = train(small(epochs=1, batch_size=size), out=tmp_path / "run", device="cpu")
@@ -276,6 +279,7 @@ def test_a_bad_model_leaves_no_folder(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_bfloat16_on_a_cpu(tmp_path):
     result = train(small(precision="bfloat16", epochs=1), out=tmp_path / "run", device="cpu")
     state = load_checkpoint(result.folder / "best.pth").state

@@ -185,6 +185,7 @@ def test_a_mirrored_picture_gives_the_mirrored_result(kind):
     assert np.abs(turned - corrupt_batch(PICTURES, kind, 3)).max() <= 1
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     kind=st.sampled_from(KINDS),
