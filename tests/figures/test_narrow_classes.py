@@ -16,7 +16,7 @@ from vitscope.analysis.outcomes import outcomes
 from vitscope.analysis.pairs import pair_samples
 from vitscope.analysis.samples import class_samples, sample_indices
 from vitscope.analysis.smoothing import smooth_calibration
-from vitscope.figures.arrangement import PAGE
+from vitscope.figures.arrangement import page_height
 from vitscope.figures.class_gallery import draw_class_gallery
 from vitscope.figures.comparison import draw_comparison
 from vitscope.figures.conformal import draw_conformal
@@ -59,7 +59,7 @@ def figures(classes, kind):
 
 def assert_fits(figure, said):
     assert faults(figure) == [], said
-    assert figure.get_figheight() <= PAGE + 0.1, said
+    assert figure.get_figheight() <= page_height() + 0.1, said
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from vitscope.analysis.corruption_means import ALEXNET_ERRORS
 from vitscope.analysis.faithfulness import rank_methods
 from vitscope.analysis.lens import lens_by_layer
 from vitscope.analysis.perturbation_curves import mean_curves
-from vitscope.figures.arrangement import PAGE
+from vitscope.figures.arrangement import page_height
 from vitscope.figures.attention import draw_attention_maps, draw_heads
 from vitscope.figures.class_maps import draw_class_maps
 from vitscope.figures.corruptions import draw_corruption_examples, draw_corruptions
@@ -148,7 +148,7 @@ SLOW = {
 
 def assert_fits(figure: Figure) -> None:
     assert faults(figure) == []
-    assert figure.get_figheight() <= PAGE + 0.1
+    assert figure.get_figheight() <= page_height() + 0.1
 
 
 @pytest.mark.slow

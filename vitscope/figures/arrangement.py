@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-__all__ = ["PAGE", "folded_title", "inches", "legend_columns", "narrow"]
-
-PAGE = 8.8
-"""Inches of a figure with letters of 8 points that stays on a page."""
+__all__ = ["folded_title", "inches", "legend_columns", "narrow", "page_height"]
 
 _NARROW = 4.5  # inches under which two panels with axes do not stand side by side
 _HANDLE = 38.0  # points of a legend's handle and of the space around an entry
@@ -26,6 +23,12 @@ _HANDLE = 38.0  # points of a legend's handle and of the space around an entry
 def narrow() -> bool:
     """Return whether panels stand below each other, as in one of two columns."""
     return figure_width() < _NARROW
+
+
+def page_height() -> float:
+    """Return the inches of a figure with letters of 8 points that stays on a page, or on a slide."""
+    venue = current_style().venue
+    return venue.height / venue.scale
 
 
 def inches(figure: Figure) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.errors import InputError
-from vitscope.figures.arrangement import PAGE
+from vitscope.figures.arrangement import page_height
 from vitscope.figures.lettering import folded, text_width
 from vitscope.figures.montage import Sheet, picture_at
 from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, figure_width, styled
@@ -59,7 +59,7 @@ def draw_class_gallery(images: Images, source: Predictions | Outcomes, samples: 
     width = min(_WIDEST, room / most - _SPACE)
     title = folded(_title(samples), 72 * (figure_width() - 0.1), size=8)
     head = _HEAD + _LINE * (len(title) - 1)
-    down = max(0.2, min(width, (PAGE - head) / len(samples.index) - _CAPTION - _BETWEEN))
+    down = max(0.2, min(width, (page_height() - head) / len(samples.index) - _CAPTION - _BETWEEN))
     step = down + _CAPTION + _BETWEEN
     sheet = Sheet(head + len(samples.index) * step)
     starts = (_EDGE + _NAME, _EDGE + _NAME + max(most * (width + _SPACE), min(_LEAST, room)) + _MIDDLE)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from vitscope.figures.arrangement import PAGE, narrow
+from vitscope.figures.arrangement import narrow, page_height
 from vitscope.figures.lettering import shorten, worded
 from vitscope.figures.montage import Sheet
 from vitscope.figures.overlay import Scale
@@ -46,7 +46,9 @@ def draw_class_maps(maps: Heatmap) -> Figure:
     columns = min(len(shown), (3 if few else 6) if narrow() else (5 if few else 10))
     width = (figure_width() - 2 * _EDGE + _SPACE) / max(columns, 3 if narrow() else 4) - _SPACE
     height = width * shown.shape[1] / shown.shape[2]
-    rows = min(-(-len(shown) // columns), max(1, int((PAGE - _TOP - _FOOT) / (height + _LABEL + _SPACE))))
+    rows = min(
+        -(-len(shown) // columns), max(1, int((page_height() - _TOP - _FOOT) / (height + _LABEL + _SPACE)))
+    )
     shown = shown[: rows * columns]
     foot = _TOP + rows * (height + _LABEL + _SPACE)
     sheet = Sheet(foot + _FOOT)

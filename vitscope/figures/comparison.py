@@ -8,7 +8,7 @@ import numpy as np
 
 from vitscope.errors import UsageError
 from vitscope.figures.agreement import draw_agreement, draw_overlap
-from vitscope.figures.arrangement import PAGE, narrow
+from vitscope.figures.arrangement import narrow, page_height
 from vitscope.figures.class_differences import draw_class_differences
 from vitscope.figures.model_accuracy import (
     draw_model_accuracy,
@@ -77,7 +77,7 @@ def _most_classes(upper: float) -> int:
     """Return how many classes have room on a page below panels that are `upper` inches high."""
     if not narrow():
         return _ROWS
-    room = int((PAGE - _LEGEND - _TABLE - 2 * upper - _AXIS) / _CLASS)
+    room = int((page_height() - _LEGEND - _TABLE - 2 * upper - _AXIS) / _CLASS)
     return min(max(room - room % 2, _FEWEST), _ROWS)
 
 

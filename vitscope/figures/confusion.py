@@ -9,7 +9,7 @@ from matplotlib.colors import PowerNorm
 
 from vitscope.analysis.ordering import ClassOrder
 from vitscope.errors import InputError
-from vitscope.figures.arrangement import inches
+from vitscope.figures.arrangement import inches, page_height
 from vitscope.figures.cells import MOST_WRITTEN, least_cell, write_cells
 from vitscope.figures.class_labels import ClassLabels, draw_groups, draw_labels
 from vitscope.figures.lettering import shorten_pair, text_width
@@ -115,9 +115,19 @@ def draw_confusion(result: Confusion, *, ax: Axes | None = None, order: ClassOrd
 
 
 def _plan(order: ClassOrder) -> _Plan:
-    """Lay out a figure of its own: names, matrix, bar, and the list where not all classes are named."""
+    """Lay out a figure of its own, at most a page high, as far as the width decides."""
+    plan = _planned(order, 72 * (figure_width() if len(order.classes) > 4 else min(3.4, figure_width())))
+    for _ in range(3):  # as the matrix shrinks, its names may become fewer and need another height
+        above = plan.height - 72 * page_height()
+        if above <= 0:
+            break
+        plan = _planned(order, plan.width - above)
+    return plan
+
+
+def _planned(order: ClassOrder, width: float) -> _Plan:
+    """Lay out names, matrix, bar, and the list where not all classes are named, in so many points."""
     count = len(order.classes)
-    width = 72 * (figure_width() if count > 4 else min(3.4, figure_width()))
     free = width - _TITLE - _BAR - 2 * _MARGIN
     least, most = _NAMES
     beside = free - (_STRIP if order.groups else 0.0)

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from vitscope.data.corruptions.kinds import CORRUPTIONS, SEVERITIES
 from vitscope.errors import InputError
-from vitscope.figures.arrangement import PAGE, folded_title, narrow
+from vitscope.figures.arrangement import folded_title, narrow, page_height
 from vitscope.figures.montage import Sheet
 from vitscope.figures.style import (
     BLUE,
@@ -182,7 +182,7 @@ def draw_corruption_examples(
     width = (figure_width() - 2 * _SPACE - (blocks - 1) * _BETWEEN) / blocks
     ratio = _ratio(next(iter(examples.values()))[0])
     rows = down if clean is None else down + 1
-    highest = (PAGE - _HEAD - _SPACE) / rows - _SPACE
+    highest = (page_height() - _HEAD - _SPACE) / rows - _SPACE
     side = min(0.8, (width - _LABEL) / len(severities) - _SPACE, highest / ratio)
     tall = side * ratio
     head = _HEAD if clean is None else _HEAD + tall + _SPACE

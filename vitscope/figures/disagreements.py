@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vitscope.analysis.samples import draw_rows
-from vitscope.figures.arrangement import PAGE
+from vitscope.figures.arrangement import page_height
 from vitscope.figures.lettering import shorten, text_width
 from vitscope.figures.model_accuracy import letter
 from vitscope.figures.montage import Sheet, picture_at
@@ -66,7 +66,7 @@ def draw_disagreements(
         (each.shape[0] / each.shape[1] for each in pictures.values() if each is not None), default=1
     )
     lines = sum(_rows(len(rows)) for rows in drawn)
-    room = (PAGE - _TITLE - 2 * _BETWEEN - len(drawn) * _HEAD) / max(lines, 1) - _CAPTION
+    room = (page_height() - _TITLE - 2 * _BETWEEN - len(drawn) * _HEAD) / max(lines, 1) - _CAPTION
     down = min(_side() * min(max(tallest, 0.5), 1), max(room, _LOWEST))
     heights = [_HEAD + _rows(len(rows)) * (down + _CAPTION) if rows.size else 2 * _HEAD for rows in drawn]
     sheet = Sheet(_TITLE + sum(heights) + 2 * _BETWEEN)

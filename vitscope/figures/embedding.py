@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from vitscope.errors import InputError
+from vitscope.figures.arrangement import page_height
 from vitscope.figures.lettering import shorten, text_width
 from vitscope.figures.scatter import Named, draw_key, draw_points
 from vitscope.figures.style import GREY, current_style, new_figure, points, styled
@@ -134,7 +135,9 @@ def _draw(embeddings: Sequence[Embedding], color: ColorBy, superclasses: Groups 
     below, foot = _notes(embeddings, color, 72 * side, 72 * (width - 2 * gap))
     key = color in ("correct", "confidence")
     under = scale * (0.05 + _LINE * (len(foot) + key))
-    row = tall + scale * (_TITLE + 0.06 + _LINE * max(map(len, below)))
+    beside = scale * (_TITLE + 0.06 + _LINE * max(map(len, below)))
+    tall = min(tall, max((scale * page_height() - under) / rows - beside, side / 2))
+    row = tall + beside
     height = under + rows * row
     figure.set_layout_engine(None)
     figure.set_figheight(height)

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from vitscope.figures.arrangement import PAGE, inches, legend_columns, narrow
+from vitscope.figures.arrangement import inches, legend_columns, narrow, page_height
 from vitscope.figures.lettering import folded, plain, shorten, text_width
 from vitscope.figures.style import (
     BLACK,
@@ -159,10 +159,10 @@ def draw_method_ranking(ranking: MethodRanking) -> Figure:
     """
     count, rows = len(ranking.metrics), len(ranking.methods)
     across = min(_NARROW_ACROSS if narrow() else _ACROSS, count)
-    if narrow() and (_AXIS + _ROW * rows) * -(-count // across) > PAGE:
+    if narrow() and (_AXIS + _ROW * rows) * -(-count // across) > page_height():
         across = min(_NARROW_ACROSS + 1, count)
     down = -(-count // across)
-    row = min(max(((PAGE - 0.4) / down - _AXIS) / rows, _LEAST_ROW), _ROW)
+    row = min(max(((page_height() - 0.4) / down - _AXIS) / rows, _LEAST_ROW), _ROW)
     figure = new_figure((_AXIS + row * rows) * down + 0.2)
     axes = figure.subplots(down, across, squeeze=False)
     longest = max(text_width(shorten(name, _NAME, size=6.5), 6.5) for name in ranking.methods)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vitscope.figures.arrangement import PAGE
+from vitscope.figures.arrangement import page_height
 from vitscope.figures.lettering import folded, shorten, text_width
 from vitscope.figures.montage import Sheet
 from vitscope.figures.ramp import place_pixels
@@ -45,7 +45,7 @@ def draw_filters(filters: Filters) -> Figure:
     rows = -(-len(shown) // columns)
     label = _LABEL if filters.variance is not None else 0.0
     high, wide = shown.shape[1:3]
-    tallest = min(_LARGEST, (PAGE - _TOP - _LINE - _FOOT) / rows - label - _SPACE)
+    tallest = min(_LARGEST, (page_height() - _TOP - _LINE - _FOOT) / rows - label - _SPACE)
     room = (figure_width() - 2 * _EDGE + _SPACE) / columns - _SPACE
     width = min(room, _LARGEST, tallest * wide / high)
     height = width * high / wide

@@ -8,6 +8,7 @@ import numpy as np
 
 from vitscope.analysis.outcomes import Outcomes, outcomes
 from vitscope.errors import InputError
+from vitscope.figures.arrangement import page_height
 from vitscope.figures.lettering import folded, printable, shorten, text_width
 from vitscope.figures.montage import Sheet, picture_at
 from vitscope.figures.style import BLUE, GREY, VERMILLION, figure_width, new_figure, points, styled
@@ -27,6 +28,7 @@ __all__ = ["draw_gallery", "draw_label_issues", "draw_notice"]
 _ACROSS = 4
 _SHOWN = 16
 _SIZE = 7.0  # points
+_SLIMMEST = 0.7  # inches of an image and the space beside it
 _SPACE, _CAPTION, _LINE = 0.05, 0.36, 0.125  # inches between images, below them, and of a further line
 
 
@@ -38,7 +40,7 @@ def draw_gallery(
     *,
     title: str = "",
 ) -> Figure:
-    """Draw images in rows of four, each with its predicted class, confidence and true class.
+    """Draw images with predicted class, confidence and true class, four in a row, or more to stay on a page.
 
     The confidence stands below the class where not all names have the room beside it.
     A right prediction has a blue frame and a tick, a wrong one a vermillion frame and a cross. Images keep
@@ -65,17 +67,21 @@ def draw_gallery(
     pictures = [picture_at(images, index) for index in chosen.tolist()]
     # All cells are alike, as tall as the tallest image needs within reason, so that captions stand in line.
     tallest = max((each.shape[0] / each.shape[1] for each in pictures if each is not None), default=1.0)
-    side = (figure_width() - (_ACROSS + 1) * _SPACE) / _ACROSS
-    down = side * min(max(tallest, 0.5), 1.25)
-    apart = _crowded(rows, chosen.tolist(), 72 * side)
     titles = folded(title, 72 * (figure_width() - 2 * _SPACE), size=9) if title else []
     head = 0.3 + 0.15 * (len(titles) - 1) if titles else _SPACE
-    step = down + _CAPTION + (_LINE if apart else 0)
-    sheet = Sheet(head + -(-len(pictures) // _ACROSS) * step)
+    for across in range(_ACROSS, max(_ACROSS, int(figure_width() / _SLIMMEST)) + 1):
+        side = (figure_width() - (across + 1) * _SPACE) / across
+        down = side * min(max(tallest, 0.5), 1.25)
+        apart = _crowded(rows, chosen.tolist(), 72 * side)
+        step = down + _CAPTION + (_LINE if apart else 0)
+        height = head + -(-len(pictures) // across) * step
+        if height <= page_height():
+            break
+    sheet = Sheet(height)
     for number, line in enumerate(titles):
         sheet.text(figure_width() / 2, 0.15 + 0.15 * number, line, size=9, ha="center")
     for place, (picture, index) in enumerate(zip(pictures, chosen.tolist(), strict=True)):
-        row, column = divmod(place, _ACROSS)
+        row, column = divmod(place, across)
         left, top = _SPACE + column * (side + _SPACE), head + row * step
         colour, lines = _caption(rows, index, 72 * side, apart=apart)
         sheet.picture(picture, (left, top, side, down), colour=colour)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitscope.errors import InputError
-from vitscope.figures.arrangement import PAGE
+from vitscope.figures.arrangement import page_height
 from vitscope.figures.lettering import folded, shorten, text_width, worded
 from vitscope.figures.montage import Sheet
 from vitscope.figures.overlay import Scale, pixels, short, whole_pixels
@@ -75,7 +75,7 @@ def draw_layers(
     foot = _FOOT + _LINE * (len(note) - 1)
     room = (
         (figure_width() - 2 * _EDGE - _LABEL) / across,
-        (PAGE - _TOP - _HEADS - foot) / len(layers) / shape,
+        (page_height() - _TOP - _HEADS - foot) / len(layers) / shape,
     )
     side = min(min(room) - _SPACE, _WIDEST)
     down = side * shape

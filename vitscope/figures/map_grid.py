@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from vitscope.errors import InputError
-from vitscope.figures.arrangement import PAGE, narrow
+from vitscope.figures.arrangement import narrow, page_height
 from vitscope.figures.framing import as_fine, framed
 from vitscope.figures.lettering import folded, printable, shorten, text_width
 from vitscope.figures.map_legend import draw_map_legend, legend_height, scale_range
@@ -167,7 +167,7 @@ def pages(rows: Sequence[MapRow], columns: int) -> Iterator[Sequence[MapRow]]:
     plan = _Plan.of(columns + 1)
     # The title and the note may need a second line.
     foot = legend_height([scale for row in rows for scale in row.scales], _NOTE) + _LINE
-    room = PAGE - _TITLE - _TITLE_LINE - _HEAD - _LINE - foot
+    room = page_height() - _TITLE - _TITLE_LINE - _HEAD - _LINE - foot
     for row in rows:
         if page and used + _height(row, plan) > room:
             yield page
@@ -184,7 +184,7 @@ def pages(rows: Sequence[MapRow], columns: int) -> Iterator[Sequence[MapRow]]:
 def _fitting(rows: Sequence[MapRow], names: Sequence[str]) -> _Plan:
     """Return the plan with pictures wide enough, or of as many lines as a page holds."""
     plan = _Plan.of(len(names))
-    while plan.lines > 1 and sum(_height(row, plan) for row in rows) > PAGE - _TITLE - 0.7:
+    while plan.lines > 1 and sum(_height(row, plan) for row in rows) > page_height() - _TITLE - 0.7:
         plan = _Plan.of(len(names), lines=plan.lines - 1)
     return plan
 

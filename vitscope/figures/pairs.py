@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitscope.errors import InputError
-from vitscope.figures.arrangement import narrow
+from vitscope.figures.arrangement import narrow, page_height
 from vitscope.figures.lettering import folded, shorten_pair, text_width
 from vitscope.figures.montage import Sheet, picture_at
 from vitscope.figures.style import BLUE, GREY, LIGHT, VERMILLION, figure_width, styled
@@ -28,6 +28,7 @@ _EDGE, _SPACE, _MIDDLE = 0.05, 0.04, 0.1  # inches: at both sides, between image
 _LETTERS, _BETWEEN = 0.3, 0.12  # inches for two lines above a row of images, and below it
 _NAMES = 0.13  # inches of a line with both names, where groups are too narrow for them
 _HEAD = 0.28
+_SLIMMEST = 0.22  # inches of an image
 _SIZE = 6.5  # points
 
 
@@ -56,13 +57,14 @@ def draw_pairs(images: Images, classes: Sequence[str], pairs: Sequence[PairSampl
     taken = max(1, *(max(len(pair.first_taken), len(pair.second_taken)) for pair in pairs))
     counts = (references, taken, taken, references)
     side = (figure_width() - 2 * _EDGE - 3 * _MIDDLE - (sum(counts) - 4) * _SPACE) / sum(counts)
-    side = min(side, 0.75)
-    above = _LETTERS + (_NAMES if narrow() else 0)
-    step = side + above + _BETWEEN
     which = f"The {len(pairs)} most confused pairs" if len(pairs) > 1 else "The most confused pair"
     title = f"{which} of classes; images drawn at random (seed {pairs[0].seed})"
     lines = folded(title, 72 * (figure_width() - 0.1), size=8)
     head = _HEAD + 0.13 * (len(lines) - 1)
+    above = _LETTERS + (_NAMES if narrow() else 0)
+    tallest = (page_height() - head) / len(pairs) - above - _BETWEEN
+    side = min(side, 0.75, max(tallest, _SLIMMEST))
+    step = side + above + _BETWEEN
     sheet = Sheet(head + len(pairs) * step)
     for number, line in enumerate(lines):
         sheet.text(figure_width() / 2, 0.12 + 0.13 * number, line, size=8, ha="center")

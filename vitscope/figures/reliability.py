@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from vitscope.figures.arrangement import inches, legend_columns, narrow
+from vitscope.figures.arrangement import inches, legend_columns, narrow, page_height
 from vitscope.figures.lettering import folded, shorten
 from vitscope.figures.style import (
     BLUE,
@@ -64,10 +64,9 @@ def draw_reliability(
         ax.set_title(_title(result, smooth), size=points(8))
         ax.legend(loc="best", handlelength=1.6)
         return owner(ax)
-    side = min(_SIDE, figure_width() - _LEFT - _RIGHT)
-    figure = new_figure(
-        _height(side, lines=3 if smooth is not None and narrow() else 2), width=_LEFT + side + _RIGHT
-    )
+    lines = 3 if smooth is not None and narrow() else 2
+    side = min(_SIDE, figure_width() - _LEFT - _RIGHT, page_height() - _height(0, lines=lines))
+    figure = new_figure(_height(side, lines=lines), width=_LEFT + side + _RIGHT)
     figure.set_layout_engine("none")
     diagram, counts = _places(figure, side, left=_LEFT)
     _diagram(diagram, result, smooth)

@@ -46,7 +46,8 @@ def draw_points(
     ax.spines[:].set(visible=True, color=LIGHT)
     _limits(ax, embedding.points, size)
     n = len(embedding)
-    area = float(np.clip(_COVER * size[0] * size[1] / n, 0.25, 14))
+    unit = current_style().venue.scale ** 2
+    area = float(np.clip(_COVER * size[0] * size[1] / n, 0.25 * unit, 14 * unit))
     alpha = float(np.clip(3 / np.log10(max(n, 10)) ** 1.5, 0.35, 0.9))
     style: dict[str, Any] = {"s": area, "alpha": alpha, "linewidths": 0, "rasterized": True}
     grouped = color in ("class", "superclass")
@@ -112,5 +113,5 @@ def draw_key(figure: Figure, color: str, place: tuple[float, float]) -> None:
         return
     for right, marker, colour, text in ((0.0, "o", SKY, "right"), (0.5, "^", VERMILLION, "wrong")):
         key = beside(right, 0.08, text)
-        key.plot([0], [0], marker, color=colour, markersize=4)
+        key.plot([0], [0], marker, color=colour, markersize=4 * scale)
         key.set_axis_off()

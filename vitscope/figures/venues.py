@@ -32,6 +32,7 @@ class Venue:
         family: The typefaces, the first that has a character draws it. Both come with matplotlib, so that
             figures look the same everywhere: STIX General is a Times, and DejaVu Sans knows most scripts.
         scale: How much larger everything is than in print, for a wall.
+        height: Inches that figures are high at most whose parts can be arranged otherwise.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Venue:
     largest: float = 9.0
     family: tuple[str, ...] = _SERIF
     scale: float = 1.0
+    height: float = 8.8
 
     def width(self, extent: Extent) -> float:
         """Return the inches that a figure is wide.
@@ -71,7 +73,7 @@ VENUES: MappingProxyType[str, Venue] = MappingProxyType(
             Venue("ieee", 3.5, 7.16, caption=8.0, largest=8.0),
             Venue("acl", 77 * _MM, 160 * _MM),
             Venue("nature", 89 * _MM, 183 * _MM, caption=7.0, largest=7.0, family=_SANS),
-            Venue("slides", 5.67, 11.5, caption=18.0, family=_SANS, scale=1.75),
+            Venue("slides", 5.67, 11.5, caption=18.0, family=_SANS, scale=1.75, height=7.0),
         )
     }
 )
@@ -90,7 +92,7 @@ VENUES: MappingProxyType[str, Venue] = MappingProxyType(
 - Nature's figure guide (research-figure-guide.nature.com): 89 and 183 mm, sans-serif letters of 5 to 7
   points.
 - Slides of 13.33 by 7.5 inches, PowerPoint's widescreen: the text of its own layouts is 11.5 inches wide, or
-  twice 5.67 inches; labels have 14 points.
+  twice 5.67 inches; labels have 14 points, and 7 inches are high.
 
 Under captions of 9 or 10 points the labels of axes have 8 points and the ticks 7, each a step smaller.
 """
