@@ -97,7 +97,7 @@ def transformer():
     model = timm.models.VisionTransformer(
         img_size=SIDE, patch_size=4, embed_dim=32, depth=2, num_heads=4, mlp_ratio=2, num_classes=5
     )
-    return trained(model, steps=120)
+    return trained(model, steps=400)
 
 
 def convolutional():
@@ -111,17 +111,21 @@ def convolutional():
 
 POINTING = {
     transformer: {
+        "gradient-shap": {},
         "gradient-x-input": {},
         "integrated-gradients": {"steps": 16},
         "legrad": {},
         "relevance": {},
         "rollout": {},
+        "smoothgrad": {},
         "occlusion": {"window": 8, "stride": 2},
     },
     convolutional: {
         "grad-cam": {},
+        "gradient-shap": {},
         "gradient-x-input": {},
         "integrated-gradients": {"steps": 16},
+        "smoothgrad": {},
         "occlusion": {"window": 8, "stride": 2},
     },
 }
