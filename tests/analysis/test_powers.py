@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.oracles.samples import made
-from vitscope.analysis import powers as module
-from vitscope.analysis.powers import PowerReader
+from vitscope.analysis import scored as module
+from vitscope.analysis.scored import ScoreReader
 
 HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16)
 
@@ -21,10 +21,11 @@ def read(logits, rows=None):
     logits = np.asarray(logits)
     found = []
     whole = slice(0, len(logits)) if rows is None else rows
-    for where, powers in PowerReader(made(logits, np.zeros(len(logits)))).read(whole):
-        top = powers.top(min(5, logits.shape[1]))
-        parts = (powers.order.copy(), powers.values.copy(), powers.shift)
-        found += zip(where.tolist(), *parts, powers.moment(), top.tolist(), strict=True)
+    for where, scored in ScoreReader(made(logits, np.zeros(len(logits)))).read(whole):
+        top, order = scored.top(min(5, logits.shape[1])).tolist(), scored.order().copy()
+        for rows, powers in scored.parts():
+            parts = (order[rows], powers.values.copy(), powers.shift, powers.moment(), top[rows])
+            found += zip(where[rows].tolist(), *parts, strict=True)
     return sorted(found, key=lambda row: row[0])
 
 
@@ -106,10 +107,11 @@ def test_equal_scores_come_in_the_order_of_their_classes():
 
 def test_threads_do_not_share_their_memory():
     logits = np.random.default_rng(2).normal(size=(400, 50)).astype(np.float32)
-    reader = PowerReader(made(logits, np.zeros(400)))
+    reader = ScoreReader(made(logits, np.zeros(400)))
 
     def total(start):
-        return [powers.values.sum() for _, powers in reader.read(slice(start, start + 4)) for _ in range(3)]
+        ((_, scored),) = reader.read(slice(start, start + 4))
+        return [powers.values.sum() for _ in range(3) for _, powers in scored.parts()]
 
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(total, range(0, 400, 4)))
@@ -127,7 +129,7 @@ def test_logits_that_are_read_only_are_left_alone(kind):
 
 def test_probabilities_are_their_own_powers():
     p = np.array([[0.25, 0.75], [np.nan, 1.0], [1.0, 0.0]])
-    ((where, powers),) = PowerReader(made(p, [0, 0, 0], kind="probabilities")).read(slice(0, 3))
+    ((where, scored),) = ScoreReader(made(p, [0, 0, 0], kind="probabilities")).read(slice(0, 3))
     assert where.tolist() == [0, 2]
-    assert powers.values.tolist() == [[0.25, 0.75], [1.0, 0.0]]
-    assert powers.top(2).tolist() == [[1, 0], [0, 1]]
+    assert [powers.values.tolist() for _, powers in scored.parts()] == [[[0.25, 0.75], [1.0, 0.0]]]
+    assert scored.top(2).tolist() == [[1, 0], [0, 1]]

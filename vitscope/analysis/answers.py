@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from vitscope.analysis.blocks import map_rows
-from vitscope.analysis.powers import PowerReader
+from vitscope.analysis.scored import ScoreReader
 from vitscope.errors import InputError, NotFiniteError
 
 if TYPE_CHECKING:
@@ -17,13 +17,28 @@ if TYPE_CHECKING:
 
     from vitscope.analysis.blocks import Rows
     from vitscope.analysis.powers import Powers
+    from vitscope.analysis.scored import Scored
     from vitscope.records.predictions import Predictions
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
     Columns = dict[str, NDArray[Any]]
 
-__all__ = ["Answers", "answer_columns", "answers", "empty_columns", "extract", "fill", "join"]
+__all__ = [
+    "BLOCKS",
+    "Answers",
+    "answer_columns",
+    "answers",
+    "empty_columns",
+    "extract",
+    "extract_powers",
+    "fill",
+    "join",
+]
+
+# Scores are ranked so many blocks at a time, as they were given: the fewer operations, the less do threads
+# wait for each other. Their powers are made of a few rows at a time.
+BLOCKS = 4
 
 _WHOLE = ("predicted", "rank")
 _REAL = ("confidence", "truth", "log_truth", "maximum", "logsumexp")
@@ -113,17 +128,19 @@ def answers(source: Predictions | Answers) -> Answers:
     """
     if isinstance(source, Answers):
         return source
-    reader, columns, logits = PowerReader(source), empty_columns(source), source.kind == "logits"
+    reader, columns, logits = ScoreReader(source), empty_columns(source), source.kind == "logits"
 
     def reduce(rows: slice) -> None:
         parts = []
-        for where, powers in reader.read(rows):
-            parts.append({"where": where, **extract(powers, columns["labels"][where], top=1, logits=logits)})
+        for where, scored in reader.read(rows):
+            found = extract(scored, columns["labels"][where], top=1)
+            sums = [extract_powers(each, found, part, logits=logits) for part, each in scored.parts()]
+            parts.append({"where": where, **found, **join(sums)})
         if parts:
             found = join(parts)
             fill(columns, found["where"], answer_columns(found, logits=logits))
 
-    for _ in map_rows(reduce, source):
+    for _ in map_rows(reduce, source, blocks=BLOCKS):
         pass
     return Answers(classes=source.classes, **columns)
 
@@ -138,23 +155,34 @@ def empty_columns(source: Rows) -> Columns:
     return columns
 
 
-def extract(powers: Powers, labels: Integers, *, top: int, logits: bool) -> Columns:
-    """Return what answers need of the values of some rows: a few numbers a row.
+def extract(scored: Scored, labels: Integers, *, top: int) -> Columns:
+    """Return what answers need of the scores of some rows: a few numbers a row.
 
-    `top` and `largest`, `[row, top]`, are the classes of the largest scores and those scores; `own` is the
-    label's score and `rank` its rank; `peak`, `truth` and `total` are the powers of the largest and of the
-    label, and the sum of all.
+    `label`, `top` and `largest`, `[row, top]`, are the label, the classes of the largest scores and those
+    scores; `own` is the label's score and `rank` its rank.
     """
-    index, values = np.arange(len(labels)), powers.values
-    classes = powers.top(min(top, values.shape[1]))
+    index, scores = np.arange(len(labels)), scored.scores
+    classes = scored.top(min(top, scores.shape[1]))
     return {
+        "label": labels,
         "top": classes,
-        "largest": powers.scores[index[:, None], classes].astype(np.float64),
-        "own": powers.scores[index, labels].astype(np.float64),
-        "rank": _rank(powers.order, labels, classes),
-        "peak": values[index, classes[:, 0]],
-        "truth": values[index, labels],
-        "total": values.sum(axis=1) if logits else np.ones(len(labels)),
+        "largest": scores[index[:, None], classes].astype(np.float64),
+        "own": scores[index, labels].astype(np.float64),
+        "rank": _rank(scored, labels, classes),
+    }
+
+
+def extract_powers(powers: Powers, found: Columns, rows: slice, *, logits: bool) -> Columns:
+    """Return what answers need of the powers of some of the rows that `extract` has `found` the scores of.
+
+    `peak`, `truth` and `total` are the powers of the largest and of the label, and the sum of all.
+    """
+    values = powers.values
+    index = np.arange(len(values))
+    return {
+        "peak": values[index, found["top"][rows, 0]],
+        "truth": values[index, found["label"][rows]],
+        "total": values.sum(axis=1) if logits else np.ones(len(values)),
     }
 
 
@@ -189,13 +217,13 @@ def answer_columns(rows: Columns, *, logits: bool) -> Columns:
     return columns | ends | {"truth": np.exp(log_truth), "log_truth": log_truth}
 
 
-def _rank(order: NDArray[Any], labels: Integers, top: NDArray[np.int32]) -> Integers:
+def _rank(scored: Scored, labels: Integers, top: NDArray[np.int32]) -> Integers:
     """Return how many classes come before the label: its place among the top, else by counting."""
     found = top == labels[:, None]
     rank: Integers = found.argmax(axis=1)
     rest = np.flatnonzero(~found.any(axis=1))
     if rest.size:
-        scores, label = order[rest], labels[rest, None].astype(np.int32)  # half as wide, half the work
+        scores, label = scored.order(rest), labels[rest, None].astype(np.int32)  # half as wide, half the work
         own = scores[np.arange(len(rest))[:, None], label]
         ahead = scores == own
         ahead &= np.arange(scores.shape[1], dtype=np.int32) < label

@@ -63,13 +63,13 @@ class Block(NamedTuple):
     labels: NDArray[np.int64]
 
 
-def map_rows(function: Callable[[slice], Result], source: Rows) -> Iterator[Result]:
+def map_rows(function: Callable[[slice], Result], source: Rows, *, blocks: int = 1) -> Iterator[Result]:
     """Yield `function` of each slice of the source's rows, in order, a few at a time in threads.
 
-    A slice holds as many rows as are 4 MiB in float64, and at least one.
+    A slice holds as many rows as are 4 MiB in float64, or so many such `blocks`, and at least one.
     """
     count, width = source.logits.shape
-    step = max(1, _BLOCK_BYTES // (8 * width))
+    step = max(1, blocks * _BLOCK_BYTES // (8 * width))
     slices = (slice(start, min(start + step, count)) for start in range(0, count, step))
     if count <= step:
         yield from map(function, slices)

@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vitscope.analysis.answers import Answers, answer_columns, empty_columns, extract, fill, join
+from vitscope.analysis.answers import (
+    BLOCKS,
+    Answers,
+    answer_columns,
+    empty_columns,
+    extract,
+    extract_powers,
+    fill,
+    join,
+)
 from vitscope.analysis.blocks import map_rows
 from vitscope.analysis.classbins import ClassBins, ClassTally
-from vitscope.analysis.powers import PowerReader
+from vitscope.analysis.scored import ScoreReader
 from vitscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,22 +83,24 @@ def outcomes(source: Predictions | Outcomes, *, bins: int | None = None) -> Outc
     bins = _BINS if bins is None else bins
     width, logits = len(source.classes), source.kind == "logits"
     whole = ClassTally(width, bins)
-    reader, columns = PowerReader(source), _empty_columns(source, width)
+    reader, columns = ScoreReader(source), _empty_columns(source, width)
 
     def reduce(rows: slice) -> ClassTally:
         tally, parts = ClassTally(width, bins), []
-        for where, powers in reader.read(rows):
-            labels = columns["labels"][where]
-            found = extract(powers, labels, top=_TOP, logits=logits)
-            tally.add(powers.values, found["total"], found["top"], labels)
-            parts.append({"where": where, **found, **_moments(powers, logits=logits)})
+        for where, scored in reader.read(rows):
+            found, sums = extract(scored, columns["labels"][where], top=_TOP), []
+            for part, powers in scored.parts():
+                made = extract_powers(powers, found, part, logits=logits)
+                tally.add(powers.values, made["total"], found["top"][part], found["label"][part])
+                sums.append({**made, **_moments(powers, logits=logits)})
+            parts.append({"where": where, **found, **join(sums)})
         if parts:
             found = join(parts)
             fill(columns, found["where"], answer_columns(found, logits=logits))
             fill(columns, found["where"], _outcome_columns(found, logits=logits))
         return tally.settle()
 
-    for part in map_rows(reduce, source):
+    for part in map_rows(reduce, source, blocks=BLOCKS):
         whole += part
     return Outcomes(classes=source.classes, class_bins=whole.bins(), **columns)
 

@@ -10,38 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vitscope.analysis.blocks import read_block
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import DTypeLike, NDArray
-
-    from vitscope.analysis.blocks import Rows
 
     Floats = NDArray[np.float64]
 
-__all__ = ["PowerReader", "Powers"]
+__all__ = ["HALF_LIMIT", "SINGLE_LIMIT", "Powers", "Room", "computed", "given", "tabulated"]
 
-# In one go, by a value's bytes: with what is made of so many, they stay in the processor's caches. Single
-# precision takes the most room.
-_PART_VALUES = {2: 2**17, 4: 2**16, 8: 2**17}
 _LEAST = -800.0  # its exponential is 0 in float64
 
 # Half precision has 65,536 values. Up to this size of a logit, e^z and its square are floats.
-_HALF_LIMIT = np.float16(300)
-_MAGNITUDE = np.int16(0x7FFF)
-_BELOW_HALVES = -0x8000
+HALF_LIMIT = np.float16(300)
 
 # Single precision is split into steps of 2⁻¹⁰, of which the table holds 65,536, and what is left of it.
 _STEP = 2.0**-10
-_SINGLE_LIMIT = np.float32(31)
+SINGLE_LIMIT = np.float32(31)
 # Added to a number below the limit, it leaves the nearest step in the last sixteen bits of the sum.
 _MAGIC = np.float32(1.5 * 2**23 * _STEP)
 _FIRST = _MAGIC.view(np.int32) - np.int32(2**15)
 
 
-class _Room(threading.local):
+class Room(threading.local):
     """Memory that is used again, a set a thread: new memory costs more than most of what is done in it."""
 
     def __init__(self) -> None:
@@ -62,7 +51,6 @@ class Powers:
 
     Attributes:
         scores: `[row, class]`, z or p, as precise as they were given.
-        order: `[row, class]`, numbers that sort as the scores do, equal where those are.
         values: `[row, class]`, e^(z − s), to less than 4e−15 of each; p where those were given.
         exponents: `[row, class]`, z − s.
         shift: `[row]`, s, 0 wherever the powers and their squares are floats without it.
@@ -70,26 +58,10 @@ class Powers:
     """
 
     scores: NDArray[np.floating]
-    order: NDArray[Any]
     values: Floats
     exponents: NDArray[np.floating]
     shift: Floats
-    room: _Room
-
-    def top(self, count: int) -> NDArray[np.int32]:
-        """Return the classes of the `count` largest scores, the first of equals first, arg max by arg max."""
-        index = np.arange(len(self.order))
-        top = np.empty((len(self.order), count), dtype=np.int32)
-        top[:, 0] = self.order.argmax(axis=1)
-        if count == 1:
-            return top
-        left = self.room.get("left", self.order.shape, self.order.dtype)
-        np.copyto(left, self.order)
-        least = _BELOW_HALVES if left.dtype == np.int16 else -np.inf
-        for place in range(1, count):
-            left[index, top[:, place - 1]] = least
-            top[:, place] = left.argmax(axis=1)
-        return top
+    room: Room
 
     def moment(self) -> Floats:
         """Return Σ e^(z − s)·(z − s) of each row of logits: `[row]`. The values are lost: ask for it last."""
@@ -98,74 +70,23 @@ class Powers:
         return np.asarray(np.einsum("ij,ij->i", self.values, self.exponents))
 
 
-class PowerReader:
-    """Reads rows of predictions as powers, a few rows at a time, in any number of threads.
-
-    Args:
-        source: What is read.
-    """
-
-    def __init__(self, source: Rows) -> None:
-        self._source = source
-        self._room = _Room()
-
-    def read(self, rows: slice) -> Iterator[tuple[NDArray[np.int64], Powers]]:
-        """Yield the finite ones of these rows, with where they lie in the source.
-
-        What is yielded holds until the next is asked for.
-
-        Raises:
-            InputError: `kind` is `probabilities` and a row is negative or does not sum to 1.
-        """
-        if self._source.kind == "probabilities":
-            block = read_block(self._source, rows)
-            where, p = np.flatnonzero(block.finite) + rows.start, block.scores
-            yield where, Powers(p, p, p, p, np.zeros(len(p)), self._room)
-            return
-        logits = _native(self._source.logits[rows])
-        step = max(1, _PART_VALUES[logits.itemsize] // logits.shape[1])
-        for start in range(0, len(logits), step):
-            part = logits[start : start + step]
-            finite, small = _look_over(part, self._room)
-            first = rows.start + start
-            if small.all():
-                yield np.arange(first, first + len(part)), _tabulated(part, self._room)
-                continue
-            for chosen, make in ((small, _tabulated), (finite & ~small, _computed)):
-                if chosen.any():
-                    yield np.flatnonzero(chosen) + first, make(part[chosen], self._room)
+def given(probabilities: NDArray[np.floating], room: Room) -> Powers:
+    """Return probabilities as their own powers."""
+    p = np.asarray(probabilities, dtype=np.float64)
+    return Powers(p, p, p, np.zeros(len(p)), room)
 
 
-def _native(logits: NDArray[Any]) -> NDArray[np.floating]:
-    """Return the logits as they are, or in double precision where no table fits their type."""
-    plain = np.asarray(logits)
-    return plain if plain.dtype in (np.float16, np.float32) else np.asarray(plain, dtype=np.float64)
-
-
-def _look_over(logits: NDArray[np.floating], room: _Room) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which rows are finite throughout, and which of these the table holds: `[row]` each."""
-    if logits.dtype == np.float16:
-        # Of halves, larger bits are larger sizes, and those of ∞ and NaN the largest.
-        bits = room.get("order", logits.shape, np.int16)
-        size = np.bitwise_and(logits.view(np.int16), _MAGNITUDE, out=bits).max(axis=1).view(np.float16)
-        return np.isfinite(size), size <= _HALF_LIMIT
-    low, high = logits.min(axis=1), logits.max(axis=1)
-    finite = np.isfinite(low) & np.isfinite(high)
-    if logits.dtype == np.float32:
-        return finite, (low >= -_SINGLE_LIMIT) & (high <= _SINGLE_LIMIT)
-    return finite, np.zeros(len(logits), dtype=np.bool_)
-
-
-def _tabulated(logits: NDArray[np.floating], room: _Room) -> Powers:
+def tabulated(logits: NDArray[np.floating], room: Room) -> Powers:
+    """Return the powers of logits in half or single precision that are within the limits."""
     shift, values = np.zeros(len(logits)), room.get("values", logits.shape, np.float64)
     if logits.dtype == np.float16:
         _look_up(_half_powers(), logits, values)
-        return Powers(logits, _sortable(logits, room), values, logits, shift, room)
+        return Powers(logits, values, logits, shift, room)
     _of_singles(logits, values, room)
-    return Powers(logits, logits, values, logits, shift, room)
+    return Powers(logits, values, logits, shift, room)
 
 
-def _computed(logits: NDArray[np.floating], room: _Room) -> Powers:
+def computed(logits: NDArray[np.floating], room: Room) -> Powers:
     """Return the powers less the row's largest, of logits of any size and precision."""
     scores, exponents, values = (
         room.get(name, logits.shape, np.float64) for name in ("scores", "exponents", "values")
@@ -176,17 +97,7 @@ def _computed(logits: NDArray[np.floating], room: _Room) -> Powers:
         np.subtract(scores, shift[:, None], out=exponents)
     np.maximum(exponents, _LEAST, out=exponents)  # keeps 0 × ∞ out of the moment
     np.exp(exponents, out=values)
-    return Powers(scores, scores, values, exponents, shift, room)
-
-
-def _sortable(halves: NDArray[np.floating], room: _Room) -> NDArray[np.int16]:
-    """Return whole numbers in the halves' order: to compare those is a tenth of the work."""
-    bits = halves.view(np.int16)
-    sign = np.right_shift(bits, 15, out=room.get("sign", bits.shape, np.int16))
-    order: NDArray[np.int16] = np.bitwise_and(bits, _MAGNITUDE, out=room.get("order", bits.shape, np.int16))
-    np.bitwise_xor(order, sign, out=order)
-    np.subtract(order, sign, out=order)  # as two's complement has it: −0 and 0 are one number
-    return order
+    return Powers(scores, values, exponents, shift, room)
 
 
 def _look_up(table: Floats, halves: NDArray[np.floating], out: Floats) -> Floats:
@@ -220,7 +131,7 @@ def _step_powers() -> Floats:
     return powers
 
 
-def _of_singles(logits: NDArray[np.floating], values: Floats, room: _Room) -> None:
+def _of_singles(logits: NDArray[np.floating], values: Floats, room: Room) -> None:
     """Fill in e^z = e^n · e^r with z = n + r, n a step of the table and |r| ≤ 2⁻¹¹.
 
     e^r = 1 + r + r²/2 + r³/6, which leaves out less than r⁴/24 < 3e−15.
