@@ -101,8 +101,9 @@ def test_parts_do_not_show(kind, monkeypatch):
 
 def test_equal_scores_come_in_the_order_of_their_classes():
     for kind in (np.float16, np.float32, np.float64):
-        logits = np.array([[0.0, -0.0, 1.0, 1.0, -5.0, 0.0], [-7.0] * 6], dtype=kind)
-        assert [row[-1] for row in read(logits)] == [[2, 3, 0, 1, 5], [0, 1, 2, 3, 4]]
+        rows = [[0.0, -0.0, 1.0, 1.0, -5.0, 0.0], [-7.0] * 6, [-3.0, -0.0, 0.0, -2.0, -3.0, -1.0]]
+        found = [row[-1] for row in read(np.array(rows, dtype=kind))]
+        assert found == [[2, 3, 0, 1, 5], [0, 1, 2, 3, 4], [1, 2, 5, 3, 0]]
 
 
 def test_threads_do_not_share_their_memory():
