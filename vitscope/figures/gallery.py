@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,20 @@ _SHOWN = 16
 _SIZE = 7.0  # points
 _SLIMMEST = 0.7  # inches of an image and the space beside it
 _SPACE, _CAPTION, _LINE = 0.05, 0.36, 0.125  # inches between images, below them, and of a further line
+
+
+class _Cells(NamedTuple):
+    """How many images stand in a row, their width and height in inches, and whether confidence is apart."""
+
+    across: int
+    side: float
+    down: float
+    apart: bool
+
+    @property
+    def step(self) -> float:
+        """Inches from one row to the next."""
+        return self.down + _CAPTION + (_LINE if self.apart else 0)
 
 
 @styled
@@ -69,21 +83,15 @@ def draw_gallery(
     tallest = max((each.shape[0] / each.shape[1] for each in pictures if each is not None), default=1.0)
     titles = folded(title, 72 * (figure_width() - 2 * _SPACE), size=9) if title else []
     head = 0.3 + 0.15 * (len(titles) - 1) if titles else _SPACE
-    for across in range(_ACROSS, max(_ACROSS, int(figure_width() / _SLIMMEST)) + 1):
-        side = (figure_width() - (across + 1) * _SPACE) / across
-        down = side * min(max(tallest, 0.5), 1.25)
-        apart = _crowded(rows, chosen.tolist(), 72 * side)
-        step = down + _CAPTION + (_LINE if apart else 0)
-        height = head + -(-len(pictures) // across) * step
-        if height <= page_height():
-            break
-    sheet = Sheet(height)
+    cells = _fitting(rows, chosen.tolist(), min(max(tallest, 0.5), 1.25), page_height() - head)
+    side, down = cells.side, cells.down
+    sheet = Sheet(head + -(-len(pictures) // cells.across) * cells.step)
     for number, line in enumerate(titles):
         sheet.text(figure_width() / 2, 0.15 + 0.15 * number, line, size=9, ha="center")
     for place, (picture, index) in enumerate(zip(pictures, chosen.tolist(), strict=True)):
-        row, column = divmod(place, across)
-        left, top = _SPACE + column * (side + _SPACE), head + row * step
-        colour, lines = _caption(rows, index, 72 * side, apart=apart)
+        row, column = divmod(place, cells.across)
+        left, top = _SPACE + column * (side + _SPACE), head + row * cells.step
+        colour, lines = _caption(rows, index, 72 * side, apart=cells.apart)
         sheet.picture(picture, (left, top, side, down), colour=colour)
         for number, line in enumerate(lines):
             x, y = left + side / 2, top + down + 3 / 72 + _LINE * number
@@ -113,6 +121,25 @@ def draw_notice(text: str) -> Figure:
     figure = new_figure(1.0)
     figure.text(0.5, 0.5, text, ha="center", va="center", size=points(9))
     return figure
+
+
+def _fitting(rows: Outcomes, chosen: list[int], ratio: float, room: float) -> _Cells:
+    """Return four cells in a row, or as many more as keep all of them in `room` inches, if any do.
+
+    Args:
+        rows: The outcomes.
+        chosen: The images.
+        ratio: How high an image is, in its widths.
+        room: Inches from top to bottom.
+    """
+    most = max(_ACROSS, int(figure_width() / _SLIMMEST))
+    plans = []
+    for across in range(_ACROSS, most + 1):
+        side = (figure_width() - (across + 1) * _SPACE) / across
+        plans.append(_Cells(across, side, ratio * side, _crowded(rows, chosen, 72 * side)))
+        if -(-len(chosen) // across) * plans[-1].step <= room:
+            return plans[-1]
+    return plans[0]
 
 
 def _said(rows: Outcomes, index: int) -> tuple[str, str, str]:

@@ -92,7 +92,7 @@ VENUES: MappingProxyType[str, Venue] = MappingProxyType(
 - Nature's figure guide (research-figure-guide.nature.com): 89 and 183 mm, sans-serif letters of 5 to 7
   points.
 - Slides of 13.33 by 7.5 inches, PowerPoint's widescreen: the text of its own layouts is 11.5 inches wide, or
-  twice 5.67 inches; labels have 14 points, and 7 inches are high.
+  twice 5.67 inches; labels have 14 points, and figures leave half an inch of the height.
 
 Under captions of 9 or 10 points the labels of axes have 8 points and the ticks 7, each a step smaller.
 """
