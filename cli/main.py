@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from itertools import pairwise, takewhile
 from typing import Annotated, Any
 
 import typer
@@ -51,12 +52,29 @@ class _Group(TyperGroup):
         call = super().main
 
         def run() -> Any:  # noqa: ANN401
+            self._check_values(words)
             return call(words, prog_name, complete_var, False, windows_expand_args, **extra)
 
         code = _exit_code(run, debug=debug)
         if standalone_mode:
             sys.exit(code)
         return code
+
+    def _check_values(self, words: Sequence[str]) -> None:
+        """Refuse an option whose value is left out: the next option would be taken for it.
+
+        Raises:
+            UsageError: There is one.
+        """
+        command = self.commands.get(words[0]) if words else None
+        options = [each for each in command.params if each.param_type_name == "option"] if command else []
+        names = {name for each in options for name in (*each.opts, *each.secondary_opts)}
+        valued = {name for each in options if not getattr(each, "is_flag", False) for name in each.opts}
+        for word, following in pairwise(takewhile(lambda each: each != "--", words)):
+            if word in valued and following in names:
+                raise UsageError(
+                    f"{word} has no value: {following} follows it", hint=f"see vitscope {words[0]} --help"
+                )
 
 
 def _exit_code(run: Callable[[], Any], *, debug: bool) -> int:

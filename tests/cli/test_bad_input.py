@@ -288,3 +288,15 @@ def test_odd_names(refused, tiny_run):
     refused(3, "train", "--resume", "x" * 300)
     refused(4, "train", "--epochs", "1", "--out", "x" * 300)
     refused(2, "train", "--resume", tiny_run, "--overwrite")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("evaluate", "best.pth", "--out", "--json"), "--out has no value: --json follows"),
+        (("explain", "--errors", "--checkpoint", "best.pth"), "--errors has no value: --checkpoint follows"),
+        (("train", "digits", "--set", "--out", "runs"), "--set has no value: --out follows"),
+    ],
+)
+def test_an_option_is_no_value(refused, words, said):
+    assert said in refused(2, *words)
